@@ -1,0 +1,1 @@
+"""Everything of heron-bridge that touches the world."""

@@ -1,0 +1,1 @@
+"""Pure planning for Heron topologies: no files, sockets, clocks or protobuf."""

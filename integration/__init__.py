@@ -1,0 +1,1 @@
+"""heron-bridge together with the real parts of Heron, in containers."""

@@ -1,0 +1,223 @@
+"""Workload files: a topology with its load, sizes and containers, in JSON or YAML.
+
+The form is the one of the benchmark topologies (`bench-topology/1`); a Heron `.defn` is one too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from packing.constraints import Constraints, read_constraints
+from packing.errors import InvalidRequest
+from packing.profile import Profile, Source
+from packing.resources import MIB
+from packing.topology import Component, Grouping, Kind, Stream, Topology
+
+SUFFIXES = (".json", ".yaml", ".yml", ".defn")
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class ComponentEntry(_Part):
+    """One component of a workload file."""
+
+    name: str
+    kind: Literal["spout", "bolt"]
+    parallelism: int
+    cpu: Amount | None = Field(None, description="cores requested per instance")
+    ram_mb: Amount | None = Field(None, description="MiB per instance")
+    disk_mb: Amount | None = Field(None, description="MiB per instance")
+    service_ms: Amount | None = Field(None, description="CPU ms per input tuple")
+    rate: Amount | None = Field(None, description="base tuples/s per spout instance")
+
+
+class StreamEntry(_Part):
+    """One stream of a workload file."""
+
+    source: str = Field(alias="from")
+    target: str = Field(alias="to")
+    stream: str = "default"
+    grouping: Literal["shuffle", "fields", "all", "global", "none", "direct", "custom"]
+    selectivity: Amount | None = None
+    tuple_bytes: Amount | None = None
+
+
+class ContainersEntry(_Part):
+    """How many containers, and how large."""
+
+    count: int = 1
+    max_instances: int | None = None
+    usable_ram_mb: Amount | None = None
+    usable_cpu: Amount | None = None
+    ram_mb: Amount | None = Field(None, description="MiB per container, padding included")
+    cpu: Amount | None = Field(None, description="cores per container, padding included")
+    disk_mb: Amount | None = None
+    padding_percent: int | None = None
+
+
+class ScaleEntry(_Part):
+    """A change of one component's parallelism to try: instances to add, instances to remove."""
+
+    component: str
+    up: int = 0
+    down: int = 0
+
+
+class WorkloadFile(_Part):
+    """A whole workload file."""
+
+    form: str = Field("bench-topology/1", alias="schema")
+    name: str
+    shape: str | None = None
+    instances: int | None = None
+    seed: int | None = None
+    components: list[ComponentEntry]
+    streams: list[StreamEntry] = []
+    containers: ContainersEntry = Field(default_factory=lambda: ContainersEntry.model_validate({}))
+    scale: ScaleEntry | None = None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a workload file says, in the terms of planning."""
+
+    name: str
+    topology: Topology
+    constraints: Constraints
+    profile: Profile
+    scale: ScaleEntry | None = None
+
+
+def load_workload(path: Path) -> Workload:
+    """Read a workload file or a Heron `.defn`.
+
+    Raises InvalidRequest with the file, the field and what is wrong with it.
+    """
+    if path.suffix == ".defn":
+        # Heron's own form needs protobuf, which the others do not.
+        from bridge.conversion import topology_from_bytes  # noqa: PLC0415
+
+        parsed = topology_from_bytes(_read(path))
+        return Workload(
+            parsed.topology.name,
+            parsed.topology,
+            read_constraints(parsed.config, parsed.topology.names),
+            Profile(),
+        )
+    try:
+        entry = WorkloadFile.model_validate(_parse(path))
+    except ValidationError as error:
+        raise InvalidRequest(f"{path}: {_describe(error)}") from None
+    return workload_from_entry(entry)
+
+
+def workload_paths(paths: list[Path]) -> list[Path]:
+    """The workload files among `paths`; a folder stands for all workload files in it, sorted."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+            if not inside:
+                raise InvalidRequest(
+                    f"{path} holds no workload file; looked for {', '.join(SUFFIXES)}"
+                )
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def workload_from_entry(entry: WorkloadFile) -> Workload:
+    """Turn a validated file into domain terms; sizes pass through Heron's own config keys."""
+    topology = Topology(
+        entry.name,
+        entry.name,
+        tuple(Component(c.name, Kind(c.kind), c.parallelism) for c in entry.components),
+        tuple(Stream(s.source, s.target, s.stream, Grouping(s.grouping)) for s in entry.streams),
+    )
+    keys = {(s.source, s.target, s.stream): s for s in entry.streams}
+    profile = Profile(
+        rate_per_s={c.name: c.rate for c in entry.components if c.rate is not None},
+        service_s={
+            c.name: c.service_ms / 1000 for c in entry.components if c.service_ms is not None
+        },
+        selectivity={k: s.selectivity for k, s in keys.items() if s.selectivity is not None},
+        tuple_bytes={k: s.tuple_bytes for k, s in keys.items() if s.tuple_bytes is not None},
+        source=Source.DECLARED,
+    )
+    return Workload(
+        entry.name,
+        topology,
+        read_constraints(heron_config(entry), topology.names),
+        profile,
+        entry.scale,
+    )
+
+
+def heron_config(entry: WorkloadFile) -> dict[str, str]:
+    """The topology configuration that a Heron user would write for the same sizes."""
+    containers = entry.containers
+    config = {"topology.stmgrs": str(containers.count)}
+
+    def put(key: str, value: float | None, unit: int = 1) -> None:
+        if value is not None:
+            config[key] = str(round(value * unit)) if unit > 1 else f"{value:.12g}"
+
+    put("topology.container.cpu", containers.cpu)
+    put("topology.container.ram", containers.ram_mb, MIB)
+    put("topology.container.disk", containers.disk_mb, MIB)
+    put("topology.container.max.instances", containers.max_instances)
+    put("topology.container.padding.percentage", containers.padding_percent)
+    maps = (
+        ("topology.component.cpumap", {c.name: c.cpu for c in entry.components}, 1),
+        ("topology.component.rammap", {c.name: c.ram_mb for c in entry.components}, MIB),
+        ("topology.component.diskmap", {c.name: c.disk_mb for c in entry.components}, MIB),
+    )
+    for key, amounts, unit in maps:
+        stated = {n: a for n, a in amounts.items() if a is not None}
+        if stated:
+            config[key] = ",".join(
+                f"{n}:{round(a * unit) if unit > 1 else f'{a:.12g}'}" for n, a in stated.items()
+            )
+    return config
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _parse(path: Path) -> object:
+    text = _read(path)
+    if path.suffix in (".yaml", ".yml"):
+        from ruamel.yaml import YAML  # noqa: PLC0415
+        from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+        try:
+            return YAML(typ="safe").load(text)
+        except YAMLError as error:
+            raise InvalidRequest(f"{path} is not YAML: {error}") from None
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} is not JSON: {error}") from None
+
+
+def _describe(error: ValidationError) -> str:
+    """The first complaint of pydantic as a sentence with the field's place and value."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    value = first.get("input")
+    shown = "" if isinstance(value, dict | list) else f" (is {value!r})"
+    return f"{place or 'the file'}: {first['msg']}{shown}"

@@ -1,0 +1,125 @@
+"""Tuple rates of components, streams and instances.
+
+Per stream the flow between instances i and j is of rank one: `rate * source_share[i] *
+routing_share[j]`. So a plan needs no graph of instances: per component one vector of shares,
+summed over each container, gives every container-to-container flow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+
+from packing.arrays import Floats, sum_by
+from packing.errors import InvalidRequest
+from packing.plan import Plan
+from packing.profile import ASSUMED_RATE_PER_S, Profile, StreamKey
+from packing.topology import Grouping, Kind, Stream, Topology
+
+
+def stream_key(stream: Stream) -> StreamKey:
+    """Key of a stream in a profile."""
+    return (stream.source, stream.target, stream.stream_id)
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Rates at component level, tuples/s. Arrays follow the topology's order."""
+
+    input_per_s: Floats
+    """Per component: tuples received; for a spout the base tuples it emits."""
+    stream_per_s: Floats
+    """Per stream: tuples delivered, copies of an ALL grouping counted each."""
+
+
+def flows(topology: Topology, profile: Profile) -> Flows:
+    """Propagate the spouts' rates along the streams.
+
+    Solves `x = s + G x`, with G[v, u] the tuples that v receives per input tuple of u, which for a
+    DAG is propagation in topological order and for loops their geometric sum. Raises
+    InvalidRequest when a loop amplifies itself (spectral radius of G not below 1).
+    """
+    size = len(topology.components)
+    spouts = np.zeros(size)
+    for i, component in enumerate(topology.components):
+        if component.kind is Kind.SPOUT:
+            rate = profile.rate_per_s.get(component.name, ASSUMED_RATE_PER_S)
+            spouts[i] = rate * component.parallelism
+    gains = np.array([_gain(stream, topology, profile) for stream in topology.streams])
+    sources = np.array([topology.position[s.source] for s in topology.streams], dtype=np.int64)
+    targets = np.array([topology.position[s.target] for s in topology.streams], dtype=np.int64)
+    gain_matrix = np.zeros((size, size))
+    np.add.at(gain_matrix, (targets, sources), gains)
+    _refuse_divergence(topology, gain_matrix)
+    inputs = np.asarray(np.linalg.solve(np.eye(size) - gain_matrix, spouts), dtype=np.float64)
+    return Flows(inputs, inputs[sources] * gains if len(gains) else np.zeros(0))
+
+
+def _gain(stream: Stream, topology: Topology, profile: Profile) -> float:
+    """Tuples delivered on `stream` per input tuple of its source."""
+    copies = topology.component(stream.target).parallelism if stream.grouping is Grouping.ALL else 1
+    return profile.selectivity.get(stream_key(stream), 1.0) * copies
+
+
+def _refuse_divergence(topology: Topology, gain_matrix: Floats) -> None:
+    graph = nx.DiGraph((s.source, s.target) for s in topology.streams)
+    if nx.is_directed_acyclic_graph(graph):
+        return
+    if max(abs(np.linalg.eigvals(gain_matrix))) < 1.0 - 1e-9:
+        return
+    cycle = [edge[0] for edge in nx.find_cycle(graph)]
+    raise InvalidRequest(
+        f"the streams form a cycle, {' -> '.join([*cycle, cycle[0]])}, in which tuples multiply "
+        "without end; break the cycle, or state selectivities below 1 along it in a profile"
+    )
+
+
+def instance_shares(topology: Topology, plan: Plan, rates: Flows) -> Floats:
+    """Share of its component's input that each instance of `plan` handles; sums to 1 each.
+
+    Shuffle, none and unskewed fields split evenly; ALL gives every instance the same; GLOBAL gives
+    everything to the lowest task id; DIRECT and CUSTOM are taken as even until measured.
+    """
+    totals = np.bincount(plan.component, minlength=len(plan.components))
+    even = 1.0 / np.maximum(totals, 1)[plan.component]
+    to_lowest = np.zeros(len(topology.components))
+    received = np.zeros(len(topology.components))
+    for rate, stream in zip(rates.stream_per_s, topology.streams, strict=True):
+        target = topology.position[stream.target]
+        received[target] += rate
+        if stream.grouping is Grouping.GLOBAL:
+            to_lowest[target] += rate
+    if not to_lowest.any():
+        return even
+    lowest = np.divide(to_lowest, received, out=np.zeros_like(received), where=received > 0)
+    shares = even * (1.0 - lowest[plan.component])
+    for component in np.flatnonzero(lowest):
+        members = np.flatnonzero(plan.component == component)
+        if len(members):
+            shares[members[np.argmin(plan.task_id[members])]] += lowest[component]
+    return shares
+
+
+def routing_shares(topology: Topology, plan: Plan, shares: Floats) -> tuple[Floats, Floats]:
+    """Shares summed per component and container, shape (components, C) both.
+
+    First: share of a component's output that leaves from a container (output follows input).
+    Second: share of an evenly routed stream that arrives there. The two differ only for components
+    that read a GLOBAL stream.
+    """
+    width = plan.container_count
+    size = len(topology.components)
+    cell = plan.component * width + plan.container
+    sending = sum_by(cell, shares, size * width).reshape(size, width)
+    totals = np.maximum(plan.counts.sum(axis=1, keepdims=True), 1)
+    return sending, plan.counts / totals
+
+
+def lowest_task_container(plan: Plan, component: int) -> int | None:
+    """Position of the container with the lowest task id of `component`; None without instances."""
+    members = np.flatnonzero(plan.component == component)
+    if not len(members):
+        return None
+    return int(plan.container[members[np.argmin(plan.task_id[members])]])

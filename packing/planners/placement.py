@@ -1,0 +1,242 @@
+"""The working state of a planner: containers that fill up, starting empty or from a plan."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from packing.arrays import Floats, Ints, sum_by
+from packing.errors import Infeasible
+from packing.plan import Plan
+from packing.request import Request
+from packing.resources import Resources
+
+# Cores are sums of decimal fractions; an instance that fits to a billionth fits.
+_CPU_SLACK_CORES = 1e-9
+
+
+class Placement:
+    """Counts of instances per container, within a capacity, that become a plan.
+
+    Instances that run already keep container, task id and index until they are moved or removed.
+    New ones get the next free task id and component index, as in PackingPlanBuilder of Heron.
+    Containers are addressed by position; `ids[position]` is the container id. Containers still
+    empty at `build` are left out.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        capacity: Resources | None,
+        padding: Resources,
+        max_instances: int | None = None,
+    ) -> None:
+        """Start from the request's current plan, or empty. `capacity` includes padding."""
+        self.request = request
+        self.padding = padding
+        self._usable = (
+            np.full(3, np.inf)
+            if capacity is None
+            else np.array(_row(capacity - padding)) + np.array([_CPU_SLACK_CORES, 0.0, 0.0])
+        )
+        self._max_instances = math.inf if max_instances is None else max_instances
+        names = request.topology.names
+        self.needs: Floats = np.array([_row(request.constraints.instance(n)) for n in names])
+        current = request.current
+        self._moved_to: dict[int, int] = {}
+        self._removed: set[int] = set()
+        self._added: list[tuple[Ints, Ints]] = []
+        if current is None:
+            self.ids: list[int] = []
+            self.counts: Ints = np.zeros((len(names), 0), dtype=np.int64)
+            self.used: Floats = np.zeros((0, 3))
+        else:
+            self.ids = current.container_ids.tolist()
+            self.counts = current.counts.copy()
+            self.used = np.stack([column.astype(np.float64) for column in current.used], axis=1)
+        self._members: dict[tuple[int, int], list[int]] | None = None
+
+    def open(self, count: int) -> None:
+        """Add `count` empty containers with the next ids."""
+        first = self.ids[-1] + 1 if self.ids else 1
+        self.ids += range(first, first + count)
+        self.counts = np.hstack(
+            [self.counts, np.zeros((self.counts.shape[0], count), dtype=np.int64)]
+        )
+        self.used = np.vstack([self.used, np.zeros((count, 3))])
+
+    @property
+    def instances_held(self) -> Ints:
+        """Instances per container."""
+        return np.asarray(self.counts.sum(axis=0))
+
+    def room(self, component: int) -> Ints:
+        """How many more instances of `component` each container can take."""
+        need = self.needs[component]
+        free = self._usable - self.used
+        fits = np.full(len(self.ids), float(np.iinfo(np.int32).max))
+        for resource in range(3):
+            if need[resource] > 0:
+                fits = np.minimum(fits, np.floor(free[:, resource] / need[resource]))
+            else:
+                fits = np.where(free[:, resource] < 0, 0.0, fits)
+        fits = np.minimum(fits, self._max_instances - self.instances_held)
+        return np.asarray(np.maximum(fits, 0.0), dtype=np.int64)
+
+    def add(self, component: int, position: int, count: int = 1) -> None:
+        """Put `count` new instances of `component` into a container."""
+        if count:
+            self.add_many(np.full(count, component), np.full(count, position))
+
+    def add_many(self, components: Ints, positions: Ints) -> None:
+        """Put new instances into containers; task ids follow the order given."""
+        self._added.append((components.astype(np.int64), positions.astype(np.int64)))
+        np.add.at(self.counts, (components, positions), 1)
+        np.add.at(self.used, positions, self.needs[components])
+
+    def remove(self, component: int, position: int) -> None:
+        """Stop the running instance of `component` with the highest index in a container."""
+        at = self._take(component, position)
+        self._removed.add(at)
+
+    def move(self, component: int, position: int, to: int) -> None:
+        """Bring an instance of `component` from one container to another.
+
+        One that is new in this plan if there is one, which disturbs nobody; otherwise the running
+        one with the highest index.
+        """
+        if self._redirect_new(component, position, to):
+            return
+        at = self._take(component, position)
+        self._moved_to[at] = to
+        self.counts[component, to] += 1
+        self.used[to] += self._size_of(at)
+        members = self._running()
+        members[component, to] = sorted([*members.get((component, to), []), at])
+
+    def _redirect_new(self, component: int, position: int, to: int) -> bool:
+        for components, positions in self._added:
+            match = np.flatnonzero((components == component) & (positions == position))
+            if len(match):
+                positions[match[-1]] = to
+                self.counts[component, position] -= 1
+                self.counts[component, to] += 1
+                self.used[position] -= self.needs[component]
+                self.used[to] += self.needs[component]
+                return True
+        return False
+
+    def build(self) -> Plan:
+        """The plan. Container sizes are the instances' sum plus padding.
+
+        Raises Infeasible when nothing was placed.
+        """
+        request, names = self.request, self.request.topology.names
+        current = request.current
+        columns: list[list[Ints]] = [[], [], [], []]
+        sizes: list[Floats] = []
+        next_index = np.zeros(len(names), dtype=np.int64)
+        next_task = 1
+        if current is not None:
+            kept = np.setdiff1d(np.arange(current.instance_count), sorted(self._removed))
+            position = current.container.copy()
+            for at, to in self._moved_to.items():
+                position[at] = to
+            for column, values in zip(
+                columns,
+                (current.component, current.task_id, current.index, position),
+                strict=True,
+            ):
+                column.append(values[kept])
+            sizes.append(
+                np.stack([current.cpu_cores, current.ram_bytes, current.disk_bytes], axis=1).astype(
+                    np.float64
+                )[kept]
+            )
+            next_task = int(current.task_id[kept].max(initial=0)) + 1
+            np.maximum.at(next_index, current.component[kept], current.index[kept] + 1)
+        if self._added:
+            component = np.concatenate([components for components, _ in self._added])
+            columns[0].append(component)
+            columns[1].append(next_task + np.arange(len(component)))
+            columns[2].append(next_index[component] + rank_within(component))
+            columns[3].append(np.concatenate([positions for _, positions in self._added]))
+            sizes.append(self.needs[component])
+        if not sizes:
+            raise Infeasible("no instance was placed")
+        component, task_id, index, position = (np.concatenate(column) for column in columns)
+        size = np.concatenate(sizes)
+        occupied = np.unique(position)
+        ids = np.asarray(self.ids, dtype=np.int64)
+        total = self._totals(position, size)[occupied]
+        return Plan.of(
+            request.topology.topology_id,
+            names,
+            (component, task_id, index, ids[position]),
+            (size[:, 0], size[:, 1].astype(np.int64), size[:, 2].astype(np.int64)),
+            ids[occupied],
+            (
+                container_cores(total[:, 0], self.padding),
+                total[:, 1].astype(np.int64) + self.padding.ram_bytes,
+                total[:, 2].astype(np.int64) + self.padding.disk_bytes,
+            ),
+        )
+
+    def _totals(self, position: Ints, size: Floats) -> Floats:
+        return np.stack([sum_by(position, size[:, r], len(self.ids)) for r in range(3)], axis=1)
+
+    def _take(self, component: int, position: int) -> int:
+        at = self._running()[component, position].pop()
+        self._moved_to.pop(at, None)
+        self.counts[component, position] -= 1
+        self.used[position] -= self._size_of(at)
+        return at
+
+    def _size_of(self, at: int) -> Floats:
+        current = self.request.current
+        assert current is not None
+        return np.array([current.cpu_cores[at], current.ram_bytes[at], current.disk_bytes[at]])
+
+    def _running(self) -> dict[tuple[int, int], list[int]]:
+        """Positions in the current plan per (component, container), by ascending index."""
+        if self._members is None:
+            current = self.request.current
+            self._members = {}
+            if current is not None:
+                order = np.lexsort((current.index, current.container, current.component))
+                keys = zip(
+                    current.component[order].tolist(),
+                    current.container[order].tolist(),
+                    strict=True,
+                )
+                for key, at in zip(keys, order.tolist(), strict=True):
+                    self._members.setdefault(key, []).append(at)
+        return self._members
+
+
+def container_cores(instance_cores: Floats, padding: Resources) -> Floats:
+    """Cores of a container: instances plus padding, rounded to whole cores as Heron's builder does
+    (PackingPlanBuilder.buildContainerPlans), but never below what the instances ask for."""
+    return np.maximum(np.floor(instance_cores + padding.cpu_cores + 0.5), instance_cores)
+
+
+def rank_within(component: Ints) -> Ints:
+    """For each entry, how many earlier entries are equal to it."""
+    order = np.argsort(component, kind="stable")
+    ordered = component[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    rank_ordered = np.arange(len(component)) - np.repeat(
+        starts, np.diff(np.r_[starts, len(ordered)])
+    )
+    rank = np.empty(len(component), dtype=np.int64)
+    rank[order] = rank_ordered
+    return rank
+
+
+def _row(resources: Resources) -> tuple[float, float, float]:
+    return (
+        float(resources.cpu_cores),
+        float(resources.ram_bytes),
+        float(resources.disk_bytes),
+    )

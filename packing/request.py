@@ -1,0 +1,128 @@
+"""What planners are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from packing.constraints import Constraints
+from packing.errors import InvalidRequest
+from packing.plan import Plan
+from packing.scheduler import UNKNOWN_SCHEDULER, SchedulerRules
+from packing.topology import Topology
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pack, or with `current` a repack.
+
+    Raises InvalidRequest when the current plan is not one of this topology or the changes do not
+    fit it.
+    """
+
+    topology: Topology
+    """At a repack its parallelism is that of the submit; the current plan holds the truth."""
+    constraints: Constraints
+    scheduler: SchedulerRules = UNKNOWN_SCHEDULER
+    current: Plan | None = None
+    deltas: Mapping[str, int] = field(default_factory=dict)
+    """Change of parallelism per component; deltas, as Heron really passes them."""
+    container_count: int | None = None
+    """Number of containers wanted by an update; None: not stated."""
+
+    def __post_init__(self) -> None:
+        """Refuse contradictions."""
+        if self.current is None:
+            if self.deltas or self.container_count is not None:
+                raise InvalidRequest("changes were given without the current plan they apply to")
+            self.constraints.check_fits_a_container(self.topology.names)
+            return
+        _check_plan_of_topology(self.current, self.topology)
+        _check_deltas(self.current, self.deltas)
+        if self.container_count is not None:
+            instances = sum(self.parallelism.values())
+            if not 1 <= self.container_count <= instances:
+                raise InvalidRequest(
+                    f"{self.container_count} containers were asked for; it must be between 1 and "
+                    f"the number of instances, {instances}"
+                )
+        self.constraints.check_fits_a_container(
+            [name for name, delta in self.deltas.items() if delta > 0]
+        )
+
+    @cached_property
+    def parallelism(self) -> Mapping[str, int]:
+        """Instances that each component has in the plan asked for."""
+        if self.current is None:
+            return self.topology.parallelism
+        running = self.current.parallelism
+        return {
+            name: running.get(name, 0) + self.deltas.get(name, 0) for name in self.topology.names
+        }
+
+    @cached_property
+    def target(self) -> Topology:
+        """The topology at the parallelism asked for (components with no instances left out)."""
+        parallelism = self.parallelism
+        kept = tuple(c for c in self.topology.components if parallelism[c.name] > 0)
+        names = {c.name for c in kept}
+        trimmed = Topology(
+            self.topology.topology_id,
+            self.topology.name,
+            kept,
+            tuple(s for s in self.topology.streams if s.source in names and s.target in names),
+        )
+        return trimmed.with_parallelism(parallelism)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """A repack that asks for what runs already."""
+        return (
+            self.current is not None
+            and not any(self.deltas.values())
+            and self.container_count in (None, self.current.container_count)
+        )
+
+    @property
+    def stated_container_count(self) -> int | None:
+        """Number of containers that the plan must have; None at a repack that states none."""
+        return self.constraints.container_count if self.current is None else self.container_count
+
+
+def _check_plan_of_topology(plan: Plan, topology: Topology) -> None:
+    if plan.topology_id != topology.topology_id:
+        raise InvalidRequest(
+            f"the current plan is of topology {plan.topology_id!r}, "
+            f"the request is for {topology.topology_id!r}"
+        )
+    for name, count in plan.parallelism.items():
+        if count and name not in topology.position:
+            raise InvalidRequest(
+                f"the current plan has {count} instances of component {name!r}, which the "
+                f"topology does not have; it has {', '.join(sorted(topology.names))}"
+            )
+    for name in topology.names:
+        if not plan.parallelism.get(name):
+            raise InvalidRequest(f"the current plan has no instance of component {name!r}")
+    _, repeats = np.unique(plan.task_id, return_counts=True)
+    if bool(np.any(repeats > 1)):
+        twice = int(np.unique(plan.task_id)[repeats > 1][0])
+        raise InvalidRequest(f"task id {twice} appears twice in the current plan")
+
+
+def _check_deltas(plan: Plan, deltas: Mapping[str, int]) -> None:
+    for name, delta in deltas.items():
+        if name not in plan.components:
+            raise InvalidRequest(
+                f"a change names component {name!r}, which the topology does not have; "
+                f"it has {', '.join(sorted(plan.components))}"
+            )
+        running = plan.parallelism[name]
+        if delta and running + delta < 1:
+            raise InvalidRequest(
+                f"the change of component {name!r} by {delta} would leave {running + delta} of "
+                f"its {running} instances; at least 1 must remain"
+            )

@@ -1,0 +1,44 @@
+"""Amounts of CPU, RAM and disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What an instance needs or a container offers: cores, bytes, bytes."""
+
+    cpu_cores: float
+    ram_bytes: int
+    disk_bytes: int
+
+    def __add__(self, other: Resources) -> Resources:
+        """Sum, resource by resource."""
+        return Resources(
+            self.cpu_cores + other.cpu_cores,
+            self.ram_bytes + other.ram_bytes,
+            self.disk_bytes + other.disk_bytes,
+        )
+
+    def __sub__(self, other: Resources) -> Resources:
+        """Difference, resource by resource; may be negative."""
+        return Resources(
+            self.cpu_cores - other.cpu_cores,
+            self.ram_bytes - other.ram_bytes,
+            self.disk_bytes - other.disk_bytes,
+        )
+
+    def __mul__(self, count: int) -> Resources:
+        """The same `count` times over."""
+        return Resources(self.cpu_cores * count, self.ram_bytes * count, self.disk_bytes * count)
+
+
+def describe_bytes(amount_bytes: float) -> str:
+    """`1536 MiB` for people; whole bytes where it is not a multiple worth rounding."""
+    if abs(amount_bytes) < MIB:
+        return f"{amount_bytes:.0f} bytes"
+    return f"{amount_bytes / MIB:,.0f} MiB".replace(",", " ")

@@ -1,0 +1,312 @@
+"""Is this plan one that Heron can run, and the one that was asked for?
+
+Heron checks next to nothing of a plan (tmanager.cpp compares instance totals only), so everything
+that would make a topology hang or lose work is checked here, with a message per broken rule.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+from packing.arrays import Bools, Floats, Ints
+from packing.constraints import MIN_INSTANCE_RAM_BYTES
+from packing.disruption import survivors
+from packing.plan import Plan
+from packing.request import Request
+from packing.resources import describe_bytes
+
+# Plans are computed in double precision; a millionth of a core is nobody's quota.
+CPU_TOLERANCE_CORES = 1e-6
+
+
+class Rule(enum.Enum):
+    """What a plan can break."""
+
+    TOPOLOGY = "topology"
+    PARALLELISM = "parallelism"
+    TASK_IDS = "task ids"
+    COMPONENT_INDEXES = "component indexes"
+    CONTAINER_IDS = "container ids"
+    EMPTY_CONTAINER = "empty container"
+    NOT_A_SIZE = "not a size"
+    INSTANCE_RAM = "instance RAM"
+    CONTAINER_HOLDS_INSTANCES = "container holds its instances"
+    CAPACITY = "capacity"
+    PADDING = "padding"
+    MAX_INSTANCES = "instances per container"
+    CONTAINER_COUNT = "container count"
+    SCHEDULER = "scheduler"
+
+
+PREFERENCES = frozenset({Rule.PADDING, Rule.MAX_INSTANCES, Rule.CONTAINER_COUNT})
+"""Rules that Heron's own packers break without harm to the start of a topology: a plan that keeps
+them is preferred, one that breaks them still runs."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken rule and a sentence that names the values."""
+
+    rule: Rule
+    message: str
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the plan must not be used at all."""
+        return self.rule not in PREFERENCES
+
+
+def violations(plan: Plan, request: Request) -> list[Violation]:
+    """Every rule that `plan` breaks as an answer to `request`; empty for a good plan."""
+    found = [
+        *_identity(plan, request),
+        *_ids(plan, request),
+        *_sizes(plan),
+    ]
+    if not found:
+        # Sizes and ids are sane, so that comparisons below mean something.
+        found += _capacity(plan, request)
+        found += _scheduler(plan, request)
+        found += _container_count(plan, request)
+    return found
+
+
+def _identity(plan: Plan, request: Request) -> list[Violation]:
+    found = []
+    topology = request.topology
+    if plan.topology_id != topology.topology_id:
+        found.append(
+            Violation(
+                Rule.TOPOLOGY,
+                f"the plan is of topology {plan.topology_id!r}, not {topology.topology_id!r}",
+            )
+        )
+    has = plan.parallelism
+    for name, count in has.items():
+        if count and name not in topology.position:
+            found.append(Violation(Rule.TOPOLOGY, f"component {name!r} is not in the topology"))
+    for name, wanted in request.parallelism.items():
+        if has.get(name, 0) != wanted:
+            found.append(
+                Violation(
+                    Rule.PARALLELISM,
+                    f"component {name!r} has {has.get(name, 0)} instances, {wanted} were asked for",
+                )
+            )
+    return found
+
+
+def _first_repeated(values: Ints) -> int | None:
+    ordered = np.sort(values)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    return int(repeated[0]) if len(repeated) else None
+
+
+def _ids(plan: Plan, request: Request) -> list[Violation]:
+    found = []
+    twice = _first_repeated(plan.task_id)
+    if twice is not None:
+        found.append(Violation(Rule.TASK_IDS, f"task id {twice} appears twice"))
+    elif request.current is None:
+        expected = np.arange(1, plan.instance_count + 1)
+        if not np.array_equal(np.sort(plan.task_id), expected):
+            found.append(
+                Violation(
+                    Rule.TASK_IDS,
+                    f"a fresh plan numbers its tasks 1 to {plan.instance_count}; this one goes "
+                    f"from {plan.task_id.min(initial=0)} to {plan.task_id.max(initial=0)}",
+                )
+            )
+    elif plan.instance_count and plan.task_id.min() < 1:
+        found.append(Violation(Rule.TASK_IDS, f"task id {plan.task_id.min()} is below 1"))
+    if plan.instance_count:
+        if plan.index.min() < 0:
+            found.append(
+                Violation(Rule.COMPONENT_INDEXES, f"component index {plan.index.min()} is below 0")
+            )
+        else:
+            width = int(plan.index.max()) + 1
+            twice = _first_repeated(plan.component * width + plan.index)
+            if twice is not None:
+                name = plan.components[twice // width]
+                found.append(
+                    Violation(
+                        Rule.COMPONENT_INDEXES,
+                        f"component {name!r} has index {twice % width} twice",
+                    )
+                )
+    if plan.container_count == 0:
+        found.append(Violation(Rule.CONTAINER_IDS, "the plan has no containers"))
+    elif plan.container_ids[0] < 1:
+        found.append(
+            Violation(
+                Rule.CONTAINER_IDS,
+                f"container id {plan.container_ids[0]} is not allowed: ids start at 1, and 0 is "
+                "the topology manager's",
+            )
+        )
+    empty = np.setdiff1d(np.arange(plan.container_count), plan.container)
+    if len(empty):
+        found.append(
+            Violation(
+                Rule.EMPTY_CONTAINER, f"container {plan.container_ids[empty[0]]} has no instances"
+            )
+        )
+    return found
+
+
+def _sizes(plan: Plan) -> list[Violation]:
+    found = []
+    columns = (
+        ("an instance", plan.cpu_cores, plan.ram_bytes, plan.disk_bytes),
+        ("a container", plan.container_cpu_cores, plan.container_ram_bytes,
+         plan.container_disk_bytes),
+    )  # fmt: skip
+    for what, cpu, ram, disk in columns:
+        for unit, values in (("cores", cpu), ("bytes of RAM", ram), ("bytes of disk", disk)):
+            bad = ~np.isfinite(values) | (values < 0)
+            if bool(np.any(bad)):
+                found.append(Violation(Rule.NOT_A_SIZE, f"{what} has {values[bad][0]:g} {unit}"))
+    if plan.instance_count and not found:
+        least = int(np.argmin(plan.ram_bytes))
+        if plan.ram_bytes[least] <= MIN_INSTANCE_RAM_BYTES:
+            found.append(
+                Violation(
+                    Rule.INSTANCE_RAM,
+                    f"an instance of {plan.components[plan.component[least]]!r} has "
+                    f"{describe_bytes(plan.ram_bytes[least])} RAM; a JVM starts only with more "
+                    f"than {describe_bytes(MIN_INSTANCE_RAM_BYTES)}",
+                )
+            )
+    return found
+
+
+def _untouched(plan: Plan, request: Request) -> Bools:
+    """Containers whose instances all run there already: their size is not ours to judge."""
+    if request.current is None:
+        return np.zeros(plan.container_count, dtype=bool)
+    here, there = survivors(plan, request.current)
+    stays = np.zeros(plan.instance_count, dtype=bool)
+    stays[here] = (
+        plan.container_ids[plan.container[here]]
+        == request.current.container_ids[request.current.container[there]]
+    )
+    newcomers = np.bincount(plan.container[~stays], minlength=plan.container_count)
+    return np.asarray(newcomers == 0)
+
+
+def _capacity(plan: Plan, request: Request) -> list[Violation]:
+    found = []
+    constraints = request.constraints
+    used_cpu, used_ram, used_disk = plan.used
+    padding = constraints.padding
+    ids = plan.container_ids
+    # Existing containers may have been packed under other settings; only what this plan adds to
+    # is held to today's.
+    judged = ~_untouched(plan, request)
+
+    def check(rule: Rule, broken: Bools, message: str, *columns: Floats | Ints) -> None:
+        broken = broken & judged
+        if bool(np.any(broken)):
+            first = int(np.argmax(broken))
+            found.append(Violation(rule, message.format(ids[first], *(c[first] for c in columns))))
+
+    check(
+        Rule.CONTAINER_HOLDS_INSTANCES,
+        plan.container_cpu_cores < used_cpu - CPU_TOLERANCE_CORES,
+        "container {} has {:g} cores for instances that ask for {:g}",
+        plan.container_cpu_cores,
+        used_cpu,
+    )
+    check(
+        Rule.CONTAINER_HOLDS_INSTANCES,
+        plan.container_ram_bytes < used_ram,
+        "container {} has {} bytes of RAM for instances that ask for {}",
+        plan.container_ram_bytes,
+        used_ram,
+    )
+    check(
+        Rule.CONTAINER_HOLDS_INSTANCES,
+        plan.container_disk_bytes < used_disk,
+        "container {} has {} bytes of disk for instances that ask for {}",
+        plan.container_disk_bytes,
+        used_disk,
+    )
+    stated = (
+        (constraints.container_cpu_cores, used_cpu, padding.cpu_cores, CPU_TOLERANCE_CORES,
+         "{:g} cores", "topology.container.cpu"),
+        (constraints.container_ram_bytes, used_ram, padding.ram_bytes, 0,
+         "{} bytes of RAM", "topology.container.ram"),
+        (constraints.container_disk_bytes, used_disk, padding.disk_bytes, 0,
+         "{} bytes of disk", "topology.container.disk"),
+    )  # fmt: skip
+    for limit, used, pad, tolerance, unit, key in stated:
+        if limit is None:
+            continue
+        amount = unit.format(limit)
+        check(
+            Rule.CAPACITY,
+            used > limit + tolerance,
+            f"instances of container {{}} ask for {unit}, {key} is {amount}",
+            used,
+        )
+        check(
+            Rule.PADDING,
+            used + pad > limit + tolerance,
+            f"instances of container {{}} ask for {unit} and leave less than the padding of "
+            f"{unit.format(pad)} within {key} of {amount}",
+            used,
+        )
+    if constraints.max_instances is not None:
+        held = np.bincount(plan.container, minlength=plan.container_count)
+        check(
+            Rule.MAX_INSTANCES,
+            held > constraints.max_instances,
+            "container {} holds {} instances, topology.container.max.instances is "
+            f"{constraints.max_instances}",
+            held,
+        )
+    return found
+
+
+def _scheduler(plan: Plan, request: Request) -> list[Violation]:
+    rules = request.scheduler
+    ids = plan.container_ids
+    contiguous = rules.keeps_contiguous_ids or (
+        rules.starts_contiguous_ids and request.current is None
+    )
+    if contiguous and not np.array_equal(ids, np.arange(1, len(ids) + 1)):
+        missing = np.setdiff1d(np.arange(1, len(ids) + 1), ids)
+        return [
+            Violation(
+                Rule.SCHEDULER,
+                f"the {rules.name} scheduler starts containers 1 to {len(ids)}; the plan has no "
+                f"container {missing[0]} but one with id {ids[-1]}",
+            )
+        ]
+    if rules.container_set_fixed and request.current is not None:
+        changed = np.setxor1d(ids, request.current.container_ids)
+        if len(changed):
+            return [
+                Violation(
+                    Rule.SCHEDULER,
+                    f"the {rules.name} scheduler cannot add or remove containers in an update; "
+                    f"the plan changes container {changed[0]}",
+                )
+            ]
+    return []
+
+
+def _container_count(plan: Plan, request: Request) -> list[Violation]:
+    wanted = request.stated_container_count
+    if wanted is None or plan.container_count == min(wanted, plan.instance_count):
+        return []
+    return [
+        Violation(
+            Rule.CONTAINER_COUNT,
+            f"the plan has {plan.container_count} containers, {wanted} were asked for",
+        )
+    ]

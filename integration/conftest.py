@@ -46,6 +46,11 @@ def heron_image(client: docker.DockerClient) -> str:
 
 
 @pytest.fixture(scope="session")
+def plugin_image(client: docker.DockerClient) -> str:
+    return images.plugin_image(client)
+
+
+@pytest.fixture(scope="session")
 def bridge_image(client: docker.DockerClient) -> str:
     return images.bridge_image(client)
 
@@ -113,7 +118,7 @@ def definitions(client: docker.DockerClient, heron_image: str) -> dict[str, byte
                 mounts=[Mount(Path(folder), "/out")],
                 environment={"HERON_OPTIONS": options},
             )
-            assert finished.exit_code == 0, finished.stderr
+            assert finished.exit_code == 0, finished.last_words
             found[name] = (Path(folder) / f"{name}.defn").read_bytes()
     return found
 
@@ -126,7 +131,7 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 
 @pytest.fixture
 def heron(
-    client: docker.DockerClient, heron_image: str, sockets: Path, flavour: Flavour
+    client: docker.DockerClient, plugin_image: str, sockets: Path, flavour: Flavour
 ) -> CallSites:
     """Heron's call sites, with the plugin talking to `recorded.sock`."""
     settings = {
@@ -135,7 +140,7 @@ def heron(
         "fallback.packing": FALLBACK_CLASS,
         "fallback.repacking": FALLBACK_CLASS,
     }
-    return CallSites(client, heron_image, flavour, sockets, settings)
+    return CallSites(client, plugin_image, flavour, sockets, settings)
 
 
 def _await_health(address: str, log: Callable[[], str]) -> None:

@@ -24,6 +24,11 @@ class Finished:
     stderr: str
     took_s: float
 
+    @property
+    def last_words(self) -> str:
+        """The end of what was said on standard error, for a failed assertion."""
+        return self.stderr[-4000:]
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -117,6 +122,8 @@ def _start(
         list(command),
         detach=True,
         network_mode=network,
+        # Without a network only this name has an address, and Heron asks for that of its host.
+        hostname="localhost",
         environment=dict(environment or {}),
         working_dir=working_dir,
         volumes=[str(mount) for mount in mounts],

@@ -74,6 +74,7 @@ def base_image(client: docker.DockerClient) -> str:
 
 def bridge_image(client: docker.DockerClient) -> str:
     """The bridge as its wheel installs it, in two layers: dependencies, and the code."""
+    build_plugin()
     base = base_image(client)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     dependencies: list[str] = project["dependencies"]
@@ -89,11 +90,38 @@ def bridge_image(client: docker.DockerClient) -> str:
 
 
 def heron_image(client: docker.DockerClient) -> str:
-    """The published parts of Heron, the topologies, and the plugin."""
-    base = base_image(client)
+    """The published parts of Heron and the topologies, without the plugin."""
     build_java()
-    layout = _heron_layout()
-    tag = _tag("heron", [base.encode(), *_contents(sorted(layout)), *map(str.encode, _paths())])
+    layout = {
+        JAVA / "callsites-apache/target/callsites-apache-1-apache.jar": "org.apache.heron/spi.jar",
+        JAVA / "callsites/target/callsites.jar": "com.twitter.heron/callsites.jar",
+    }
+    for jar in (JAVA / "callsites/target/lib").glob("*.jar"):
+        layout[jar] = f"com.twitter.heron/{jar.name}"
+    for module in ("topologies", "streamlet", "storm", "simulator"):
+        layout[JAVA / module / "target" / f"{module}.jar"] = f"{module}/{module}.jar"
+        for jar in (JAVA / module / "target/lib").glob("*.jar"):
+            layout[jar] = f"{module}/{jar.name}"
+    return _jars(client, "heron", base_image(client), layout)
+
+
+def plugin_image(client: docker.DockerClient) -> str:
+    """The parts of Heron with the plugin beside them."""
+    build_plugin()
+    layout = {plugin_jar(flavour): f"{flavour.name}/{flavour.plugin_jar}" for flavour in FLAVOURS}
+    return _jars(client, "plugin", heron_image(client), layout)
+
+
+def plugin_jar(flavour: Flavour) -> Path:
+    """Where the build leaves the plugin."""
+    return PLUGIN / "target" / flavour.plugin_jar
+
+
+def _jars(client: docker.DockerClient, name: str, base: str, layout: dict[Path, str]) -> str:
+    """An image of `base` plus jars."""
+    sources = sorted(layout)
+    places = [layout[source].encode() for source in sources]
+    tag = _tag(name, [base.encode(), *_contents(sources), *places])
 
     def fill(into: Path) -> None:
         for source, target in layout.items():
@@ -105,36 +133,18 @@ def heron_image(client: docker.DockerClient) -> str:
     return tag
 
 
-def _heron_layout() -> dict[Path, str]:
-    """Where each jar goes."""
-    plugin = PLUGIN / "target"
-    layout = {
-        JAVA / "callsites-apache/target/callsites-apache-1-apache.jar": "org.apache.heron/spi.jar",
-        JAVA / "callsites/target/callsites.jar": "com.twitter.heron/callsites.jar",
-    }
-    for jar in (JAVA / "callsites/target/lib").glob("*.jar"):
-        layout[jar] = f"com.twitter.heron/{jar.name}"
-    for flavour in FLAVOURS:
-        layout[plugin / flavour.plugin_jar] = f"{flavour.name}/{flavour.plugin_jar}"
-    for module in ("topologies", "streamlet", "storm", "simulator"):
-        layout[JAVA / module / "target" / f"{module}.jar"] = f"{module}/{module}.jar"
-        for jar in (JAVA / module / "target/lib").glob("*.jar"):
-            layout[jar] = f"{module}/{jar.name}"
-    return layout
-
-
-def _paths() -> list[str]:
-    return sorted(_heron_layout().values())
+def build_plugin() -> None:
+    """Builds the plugin, if a source is newer than its jars."""
+    if _stale([plugin_jar(flavour) for flavour in FLAVOURS], [PLUGIN, ROOT / "proto"]):
+        _maven(PLUGIN, "-DskipTests", "package")
 
 
 def build_java() -> None:
-    """Builds the plugin and the test code, each only when a source is newer than its jars."""
-    plugins = [PLUGIN / "target" / flavour.plugin_jar for flavour in FLAVOURS]
-    if _stale(plugins, [PLUGIN, ROOT / "proto"]):
-        _maven(PLUGIN, "-DskipTests", "package")
-    jars = [JAVA / "callsites-apache/target/callsites-apache-1-apache.jar"]
-    jars += [JAVA / m / "target" / f"{m}.jar" for m in ("topologies", "streamlet", "storm")]
-    if _stale([*jars, JAVA / "simulator/target/simulator.jar"], [JAVA]):
+    """Builds the code of the tests, if a source is newer than its jars."""
+    modules = ("topologies", "streamlet", "storm", "simulator", "callsites")
+    jars = [JAVA / module / "target" / f"{module}.jar" for module in modules]
+    jars.append(JAVA / "callsites-apache/target/callsites-apache-1-apache.jar")
+    if _stale(jars, [JAVA]):
         # Clean, so that no jar of an earlier version stays on a class path.
         _maven(JAVA, "clean", "package")
 
@@ -189,6 +199,8 @@ def _wheel(into: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         content.extractall(into / "site")
     wheel.unlink()
+    # For installing the plugin, which is not done from this image.
+    shutil.rmtree(into / "site" / "bridge" / "jars")
 
 
 def _pip(*arguments: str) -> None:

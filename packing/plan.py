@@ -151,6 +151,18 @@ class Plan:
         return {name: int(total) for name, total in zip(self.components, totals, strict=True)}
 
     @cached_property
+    def granted(self) -> Floats:
+        """What each container really has, shape (C, 3): the scheduler's grant, else the plan's."""
+        sizes = np.stack(
+            [self.container_cpu_cores, self.container_ram_bytes, self.container_disk_bytes], axis=1
+        ).astype(np.float64)
+        for position, container_id in enumerate(self.container_ids.tolist()):
+            grant = (self.scheduled or {}).get(container_id)
+            if grant is not None:
+                sizes[position] = (grant.cpu_cores, grant.ram_bytes, grant.disk_bytes)
+        return sizes
+
+    @cached_property
     def used(self) -> tuple[Floats, Ints, Ints]:
         """Sum of the instances' cores, RAM and disk per container, without padding; shape (C,)."""
         width = self.container_count

@@ -11,6 +11,7 @@ import numpy as np
 from packing.constraints import Constraints
 from packing.errors import InvalidRequest
 from packing.plan import Plan
+from packing.profile import UNKNOWN, Profile
 from packing.scheduler import UNKNOWN_SCHEDULER, SchedulerRules
 from packing.topology import Topology
 
@@ -32,6 +33,8 @@ class Request:
     """Change of parallelism per component; deltas, as Heron really passes them."""
     container_count: int | None = None
     """Number of containers wanted by an update; None: not stated."""
+    profile: Profile = UNKNOWN
+    """What is known of the load."""
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""
@@ -65,17 +68,8 @@ class Request:
 
     @cached_property
     def target(self) -> Topology:
-        """The topology at the parallelism asked for (components with no instances left out)."""
-        parallelism = self.parallelism
-        kept = tuple(c for c in self.topology.components if parallelism[c.name] > 0)
-        names = {c.name for c in kept}
-        trimmed = Topology(
-            self.topology.topology_id,
-            self.topology.name,
-            kept,
-            tuple(s for s in self.topology.streams if s.source in names and s.target in names),
-        )
-        return trimmed.with_parallelism(parallelism)
+        """The topology at the parallelism asked for."""
+        return self.topology.with_parallelism(self.parallelism)
 
     @property
     def changes_nothing(self) -> bool:

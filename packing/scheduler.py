@@ -21,6 +21,9 @@ class SchedulerRules:
     """Also after an update: containers are added and removed at the high end only."""
     homogeneous: bool = False
     """Every container gets the size of the largest one."""
+    enforces_sizes: bool = True
+    """A container cannot use more than it was started with, and an update does not resize it
+    (UpdateTopologyManager: "not supported and will be ignored")."""
     container_set_fixed: bool = False
     """An update may neither add nor remove containers."""
     updates: bool = True
@@ -36,7 +39,7 @@ _RULES = {
         # Aurora chooses the ids of added containers itself and Heron rewrites the plan to them.
         SchedulerRules("aurora", starts_contiguous_ids=True, homogeneous=True),
         SchedulerRules("yarn"),
-        SchedulerRules("local"),
+        SchedulerRules("local", enforces_sizes=False),
         SchedulerRules(
             "nomad", starts_contiguous_ids=True, homogeneous=True, container_set_fixed=True
         ),
@@ -46,7 +49,7 @@ _RULES = {
     )
 }
 
-UNKNOWN_SCHEDULER = SchedulerRules("unknown")
+UNKNOWN_SCHEDULER = SchedulerRules("unknown", enforces_sizes=False)
 """No scheduler named: nothing is assumed beyond what every Heron needs."""
 
 

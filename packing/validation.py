@@ -39,9 +39,10 @@ class Rule(enum.Enum):
     MAX_INSTANCES = "instances per container"
     CONTAINER_COUNT = "container count"
     SCHEDULER = "scheduler"
+    RESIZED = "running container resized"
 
 
-PREFERENCES = frozenset({Rule.PADDING, Rule.MAX_INSTANCES, Rule.CONTAINER_COUNT})
+PREFERENCES = frozenset({Rule.PADDING, Rule.MAX_INSTANCES, Rule.CONTAINER_COUNT, Rule.RESIZED})
 """Rules that Heron's own packers break without harm to the start of a topology: a plan that keeps
 them is preferred, one that breaks them still runs."""
 
@@ -71,6 +72,7 @@ def violations(plan: Plan, request: Request) -> list[Violation]:
         found += _capacity(plan, request)
         found += _scheduler(plan, request)
         found += _container_count(plan, request)
+        found += _resized(plan, request)
     return found
 
 
@@ -298,6 +300,35 @@ def _scheduler(plan: Plan, request: Request) -> list[Violation]:
                 )
             ]
     return []
+
+
+def _resized(plan: Plan, request: Request) -> list[Violation]:
+    """Running containers whose instances ask for more than the container was started with."""
+    current = request.current
+    if current is None or not request.scheduler.enforces_sizes:
+        return []
+    granted = current.granted
+    if request.scheduler.homogeneous:
+        granted = np.broadcast_to(granted.max(axis=0), granted.shape)
+    _, here, there = np.intersect1d(
+        plan.container_ids, current.container_ids, assume_unique=True, return_indices=True
+    )
+    used = np.stack([column.astype(np.float64) for column in plan.used], axis=1)
+    judged = ~_untouched(plan, request)[here]
+    broken = judged & np.any(used[here] > granted[there] + CPU_TOLERANCE_CORES, axis=1)
+    if not broken.any():
+        return []
+    first = int(np.argmax(broken))
+    has, needs = granted[there[first]], used[here[first]]
+    return [
+        Violation(
+            Rule.RESIZED,
+            f"container {plan.container_ids[here[first]]} runs with {has[0]:g} cores, "
+            f"{has[1]:.0f} and {has[2]:.0f} bytes and would need {needs[0]:g} cores, "
+            f"{needs[1]:.0f} and {needs[2]:.0f} bytes; the {request.scheduler.name} scheduler "
+            "does not resize it",
+        )
+    ]
 
 
 def _container_count(plan: Plan, request: Request) -> list[Violation]:

@@ -29,9 +29,7 @@ def close_highest(placement: Placement, count: int) -> None:
                     )
                 held = np.where(room > 0, placement.instances_held[:last], -1)
                 placement.move(component, last, int(np.argmax(held)))
-        placement.ids.pop()
-        placement.counts = placement.counts[:, :last]
-        placement.used = placement.used[:last]
+        placement.drop_last()
 
 
 def fill_empty(placement: Placement) -> None:

@@ -32,17 +32,22 @@ class Placement:
         padding: Resources,
         max_instances: int | None = None,
     ) -> None:
-        """Start from the request's current plan, or empty. `capacity` includes padding."""
+        """Start from the request's current plan, or empty.
+
+        `capacity` is the size of every container, padding included; None for no limit.
+        """
         self.request = request
         self.padding = padding
-        self._usable = (
+        self._usable_when_new = (
             np.full(3, np.inf)
             if capacity is None
-            else np.array(_row(capacity - padding)) + np.array([_CPU_SLACK_CORES, 0.0, 0.0])
+            else resource_row(capacity - padding) + np.array([_CPU_SLACK_CORES, 0.0, 0.0])
         )
         self._max_instances = math.inf if max_instances is None else max_instances
         names = request.topology.names
-        self.needs: Floats = np.array([_row(request.constraints.instance(n)) for n in names])
+        self.needs: Floats = np.array(
+            [resource_row(request.constraints.instance(name)) for name in names]
+        )
         current = request.current
         self._moved_to: dict[int, int] = {}
         self._removed: set[int] = set()
@@ -55,6 +60,8 @@ class Placement:
             self.ids = current.container_ids.tolist()
             self.counts = current.counts.copy()
             self.used = np.stack([column.astype(np.float64) for column in current.used], axis=1)
+        self.usable: Floats = np.tile(self._usable_when_new, (len(self.ids), 1))
+        """Cores, RAM and disk that instances may take in each container, shape (C, 3)."""
         self._members: dict[tuple[int, int], list[int]] | None = None
 
     def open(self, count: int) -> None:
@@ -65,6 +72,14 @@ class Placement:
             [self.counts, np.zeros((self.counts.shape[0], count), dtype=np.int64)]
         )
         self.used = np.vstack([self.used, np.zeros((count, 3))])
+        self.usable = np.vstack([self.usable, np.tile(self._usable_when_new, (count, 1))])
+
+    def drop_last(self) -> None:
+        """Forget the container with the highest id; it must be empty."""
+        self.ids.pop()
+        self.counts = self.counts[:, :-1]
+        self.used = self.used[:-1]
+        self.usable = self.usable[:-1]
 
     @property
     def instances_held(self) -> Ints:
@@ -74,7 +89,7 @@ class Placement:
     def room(self, component: int) -> Ints:
         """How many more instances of `component` each container can take."""
         need = self.needs[component]
-        free = self._usable - self.used
+        free = self.usable - self.used
         fits = np.full(len(self.ids), float(np.iinfo(np.int32).max))
         for resource in range(3):
             if need[resource] > 0:
@@ -234,9 +249,6 @@ def rank_within(component: Ints) -> Ints:
     return rank
 
 
-def _row(resources: Resources) -> tuple[float, float, float]:
-    return (
-        float(resources.cpu_cores),
-        float(resources.ram_bytes),
-        float(resources.disk_bytes),
-    )
+def resource_row(resources: Resources) -> Floats:
+    """Cores, RAM and disk bytes as an array, shape (3,)."""
+    return np.array([resources.cpu_cores, resources.ram_bytes, resources.disk_bytes], dtype=float)

@@ -127,17 +127,7 @@ def _additional_containers(request: Request) -> int:
     for name, delta in request.deltas.items():
         need = constraints.instance(name)
         extra += delta * np.array([need.cpu_cores, need.ram_bytes, need.disk_bytes])
-    sizes = (
-        current.container_cpu_cores.max(),
-        current.container_ram_bytes.max(),
-        current.container_disk_bytes.max(),
-    )
-    granted = (current.scheduled or {}).values()
-    largest = (
-        max((g.cpu_cores for g in granted), default=sizes[0]),
-        max((g.ram_bytes for g in granted), default=sizes[1]),
-        max((g.disk_bytes for g in granted), default=sizes[2]),
-    )
+    largest = current.granted.max(axis=0).tolist()
     return max(
         (
             math.ceil(e / size)

@@ -36,16 +36,22 @@ def round_robin(request: Request) -> Plan:
     At an update everything is dealt again from scratch and tasks are numbered anew, which is why
     Heron's default moves most of a topology.
     """
-    parallelism = {name: count for name, count in request.parallelism.items() if count}
-    total = sum(parallelism.values())
+    total = sum(request.parallelism.values())
     containers = min(_container_count(request, total), total)
+    component, index, container = deal(request, containers)
+    return _sized(request, component, index, container, containers)
+
+
+def deal(request: Request, containers: int) -> tuple[Ints, Ints, Ints]:
+    """Component, component index and container position of each instance, in task order."""
+    parallelism = {name: count for name, count in request.parallelism.items() if count}
     ram = request.constraints.component_ram_bytes
     dealt = sorted(hash_map_order(parallelism), key=lambda name: -ram.get(name, 0))
     position = request.topology.position
-    component = np.repeat([position[name] for name in dealt], [parallelism[name] for name in dealt])
-    index = np.concatenate([np.arange(parallelism[name]) for name in dealt])
-    container = np.arange(total) % containers
-    return _sized(request, component, index, container, containers)
+    counts = np.array([parallelism[name] for name in dealt])
+    component = np.repeat(np.array([position[name] for name in dealt]), counts)
+    index = np.concatenate([np.arange(count) for count in counts])
+    return component, index, np.arange(len(component)) % containers
 
 
 def _container_count(request: Request, instances: int) -> int:

@@ -1,0 +1,217 @@
+"""From a request to a decision: candidates, predictions, the best of them, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from packing.disruption import Disruption, disruption
+from packing.errors import Infeasible, PackingError
+from packing.model import Prediction, predict
+from packing.objective import (
+    HEADROOM,
+    OBJECTIVES,
+    Reference,
+    Score,
+    check_objective,
+    pressure,
+    reference,
+    score,
+)
+from packing.plan import Plan
+from packing.planners import BUILT_IN, Planner
+from packing.profile import Basis
+from packing.request import Request
+from packing.validation import Violation, violations
+
+HERON = "heron"
+"""Name of the candidate that came with the request: the plan that Heron would use without us."""
+CURRENT = "current"
+"""Name of the running plan, when a request changes nothing."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One planner's answer, with what it would do or why it is none."""
+
+    planner: str
+    plan: Plan | None
+    prediction: Prediction | None = None
+    disruption: Disruption | None = None
+    violations: tuple[Violation, ...] = ()
+    failure: str = ""
+    """Why there is no usable plan; empty for a usable one."""
+    took_s: float = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the plan could be deployed."""
+        return not self.failure and self.prediction is not None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The chosen candidate among all, and the reasons in sentences."""
+
+    chosen: Candidate
+    plan: Plan
+    candidates: tuple[Candidate, ...]
+    objective: str
+    reasons: tuple[str, ...]
+    basis: tuple[Basis, ...]
+
+
+@dataclass(frozen=True)
+class HeronPlan:
+    """What Heron's own packing class answered: a plan, or why it had none."""
+
+    plan: Plan | None
+    failure: str = ""
+    took_s: float = 0.0
+
+
+def choose(
+    request: Request,
+    planners: Mapping[str, Planner] = BUILT_IN,
+    heron: HeronPlan | None = None,
+    objective: str = "",
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Decision:
+    """Ask every planner, predict every plan, return the best.
+
+    `heron` is a candidate like the others, and no plan is returned that is predicted to carry less
+    than it unless both carry the offered load with headroom to spare. `clock` gives seconds for
+    the report only; planning itself does not read it. Raises Infeasible when no candidate is
+    usable, InvalidRequest for an unknown objective.
+    """
+    objective = check_objective(objective)
+    basis = request.profile.basis(request.topology)
+    if request.changes_nothing:
+        return _unchanged(request, objective, basis)
+    candidates = []
+    if heron is not None:
+        candidates.append(_from_heron(request, heron))
+    candidates += [_ask(name, planner, request, clock) for name, planner in planners.items()]
+    usable = [c for c in candidates if c.usable]
+    if not usable:
+        complaints = "; ".join(f"{c.planner}: {c.failure}" for c in candidates)
+        raise Infeasible(f"no plan satisfies the request: {complaints}")
+    base = usable[0]
+    ranked = _ranked(usable, base, objective)
+    chosen = ranked[0]
+    assert chosen.plan is not None
+    return Decision(
+        chosen,
+        chosen.plan,
+        tuple(candidates),
+        objective,
+        tuple(_reasons(chosen, ranked, candidates, base, objective)),
+        basis,
+    )
+
+
+def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> Decision:
+    current = request.current
+    assert current is not None
+    candidate = Candidate(
+        CURRENT,
+        current,
+        predict(request.topology, current, request.profile),
+        disruption(current, current),
+    )
+    reason = "the request changes nothing, so the running plan stays as it is"
+    return Decision(candidate, current, (candidate,), objective, (reason,), basis)
+
+
+def _ask(name: str, planner: Planner, request: Request, clock: Callable[[], float]) -> Candidate:
+    started_s = clock()
+    try:
+        plan = planner(request)
+    except PackingError as error:
+        return Candidate(name, None, failure=str(error), took_s=clock() - started_s)
+    except Exception as error:  # a planner may be anyone's: report it, go on with the others
+        failure = f"the planner failed with {type(error).__name__}: {error}"
+        return Candidate(name, None, failure=failure, took_s=clock() - started_s)
+    return replace(judge(name, plan, request), took_s=clock() - started_s)
+
+
+def _from_heron(request: Request, heron: HeronPlan) -> Candidate:
+    if heron.plan is None:
+        return Candidate(HERON, None, failure=heron.failure or "no plan", took_s=heron.took_s)
+    return replace(judge(HERON, heron.plan, request), took_s=heron.took_s)
+
+
+def judge(name: str, plan: Plan, request: Request) -> Candidate:
+    """Check and predict a plan."""
+    broken = tuple(violations(plan, request))
+    fatal = [v for v in broken if v.fatal]
+    if fatal:
+        return Candidate(name, plan, violations=broken, failure=fatal[0].message)
+    return Candidate(
+        name,
+        plan,
+        predict(request.topology, plan, request.profile),
+        None if request.current is None else disruption(plan, request.current),
+        broken,
+    )
+
+
+def _ranked(usable: list[Candidate], base: Candidate, objective: str) -> list[Candidate]:
+    """Best first: fewest broken preferences, then the objective, then the order of asking."""
+    assert base.prediction is not None
+    against: Reference = reference(base.prediction)
+    enough = 1.0 / (1.0 + HEADROOM)
+    # Heron's plan sets the bar only where it came with the request.
+    bar = max(against.pressure * (1 + 1e-9), enough) if base.planner == HERON else float("inf")
+
+    def key(candidate: Candidate) -> tuple[bool, int, Score]:
+        assert candidate.prediction is not None
+        return (
+            pressure(candidate.prediction) > bar,
+            len({v.rule for v in candidate.violations}),
+            score(objective, candidate.prediction, candidate.disruption, against),
+        )
+
+    return sorted(usable, key=key)
+
+
+def _reasons(
+    chosen: Candidate,
+    ranked: list[Candidate],
+    candidates: list[Candidate],
+    base: Candidate,
+    objective: str,
+) -> list[str]:
+    """Why this one, in sentences for the person who deploys it."""
+    assert chosen.prediction is not None and base.prediction is not None
+    reasons = [
+        f"{chosen.planner} is best of {len(ranked)} usable plans under the objective "
+        f"{objective} ({OBJECTIVES[objective]})"
+    ]
+    if chosen is not base:
+        reasons.append(_compared(chosen.prediction, base.prediction, base.planner))
+    if chosen.prediction.sustainable_load_factor is not None:
+        reasons.append(
+            f"it carries {chosen.prediction.sustainable_load_factor:.2f} times the offered load; "
+            f"{chosen.prediction.bottleneck} limits it"
+        )
+    moved = chosen.disruption
+    if moved is not None:
+        reasons.append(
+            f"{moved.restarted_instances} of {moved.survivors} surviving instances restart, "
+            f"{moved.started_instances} start, {moved.stopped_instances} stop"
+        )
+    reasons += [f"it does not keep to a preference: {v.message}" for v in chosen.violations]
+    reasons += [f"{c.planner} has no usable plan: {c.failure}" for c in candidates if not c.usable]
+    for other in ranked[1:]:
+        if len(other.violations) > len(chosen.violations):
+            reasons.append(f"{other.planner} ranks lower because {other.violations[0].message}")
+    return reasons
+
+
+def _compared(ours: Prediction, theirs: Prediction, name: str) -> str:
+    return (
+        f"against {name}: {ours.cross_fraction:.1%} of the traffic crosses containers instead of "
+        f"{theirs.cross_fraction:.1%}, {ours.containers} containers instead of "
+        f"{theirs.containers}, {ours.cores:g} cores instead of {theirs.cores:g}"
+    )

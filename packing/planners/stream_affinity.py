@@ -1,0 +1,278 @@
+"""A planner that uses the streams: instances that talk share a container.
+
+Components are classes of identical instances, so a container is a recipe (how many of each
+component) and a plan is a few recipes, each used many times. That keeps the work independent of
+parallelism. No container is loaded more than a tenth above round robin's fullest where that can be
+avoided, because a full container's CPU quota costs more throughput than local tuples save.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from packing.affinity import instance_load, pair_traffic
+from packing.arrays import Bools, Floats, Ints
+from packing.errors import Infeasible
+from packing.flows import flows
+from packing.plan import Plan
+from packing.planners.container_count import close_highest, fill_empty
+from packing.planners.placement import Placement, resource_row
+from packing.planners.recipes import ContainerLimits, fill_by_recipes
+from packing.planners.round_robin import deal
+from packing.request import Request
+
+LOAD_CAP_OVER_ROUND_ROBIN = 1.10
+KEPT_RECIPES = (1.0, 0.95, 0.85, 0.7, 0.5, 0.25)
+"""Shares of the containers that keep their recipe, tried until the rest finds room."""
+COUNT_CAP_OVER_MEAN = 1.25
+
+
+def stream_affinity(request: Request) -> Plan:
+    """Pack by recipes; at an update survivors stay and only what changes is placed.
+
+    Raises Infeasible when the instances do not fit the stated containers.
+    """
+    if request.current is None:
+        return _pack(request)
+    if request.changes_nothing:
+        return request.current
+    return _repack(request)
+
+
+def _pack(request: Request) -> Plan:
+    topology, constraints = request.topology, request.constraints
+    count = min(constraints.container_count, topology.instance_count)
+    traffic = pair_traffic(topology, flows(topology, request.profile))
+    needs = Placement(request, None, constraints.padding).needs
+    load = instance_load(topology, request.profile, needs[:, 0])
+    supply = np.array([c.parallelism for c in topology.components], dtype=np.int64)
+
+    component, _, container = deal(request, count)
+    dealt = np.zeros((len(supply), count), dtype=np.int64)
+    np.add.at(dealt, (component, container), 1)
+    stated = constraints.max_instances
+    limits = ContainerLimits(
+        needs=needs,
+        usable=_usable(request, (dealt.T @ needs).max(axis=0), needs),
+        load=load,
+        max_load=float((load @ dealt).max()) * LOAD_CAP_OVER_ROUND_ROBIN + 1e-9,
+        max_instances=(
+            math.ceil(COUNT_CAP_OVER_MEAN * topology.instance_count / count)
+            if stated is None
+            else stated
+        ),
+    )
+    filled = fill_by_recipes(traffic, supply, limits, count)
+    best = _completed(request, filled, supply, limits, traffic)
+    if _within(dealt, limits) and (
+        best is None or _kept(traffic, dealt) > _kept(traffic, best.counts) * (1 + 1e-9)
+    ):
+        best = _from_counts(request, dealt)
+    if best is None:
+        raise _no_place(request, supply, limits, count)
+    return best.build()
+
+
+def _completed(
+    request: Request, filled: Ints, supply: Ints, limits: ContainerLimits, traffic: Floats
+) -> Placement | None:
+    """Place what the recipes left over; None when it finds no room.
+
+    Recipes can leave gaps of the wrong shape for large instances: then fewer containers keep their
+    recipe, and the others are filled largest instance first. Without any recipe left, containers
+    whose size the user did not state may grow.
+    """
+    containers = filled.shape[1]
+    for keep in (*KEPT_RECIPES, 0.0):
+        start = filled.copy()
+        start[:, math.ceil(containers * keep) :] = 0
+        placement = _from_counts(request, start)
+        placement.usable[:] = limits.usable
+        left = supply - start.sum(axis=1)
+        if _place(placement, traffic, limits.load, left, limits.max_instances):
+            return placement
+    placement = _from_counts(request, np.zeros_like(filled))
+    placement.usable[:] = _hard_limit(request)
+    stated = request.constraints.max_instances
+    most = math.inf if stated is None else stated
+    evenly = np.zeros_like(traffic)
+    if _place(placement, evenly, limits.load, supply.copy(), most):
+        return placement
+    return None
+
+
+def _from_counts(request: Request, counts: Ints) -> Placement:
+    """A placement with these counts per component and container, components with most RAM first."""
+    placement = Placement(request, None, request.constraints.padding)
+    placement.open(counts.shape[1])
+    for component in np.argsort(-placement.needs[:, 1], kind="stable").tolist():
+        positions = np.repeat(np.arange(counts.shape[1]), counts[component])
+        placement.add_many(np.full(len(positions), component), positions)
+    return placement
+
+
+def _within(counts: Ints, limits: ContainerLimits) -> bool:
+    return bool(
+        np.all(counts.T @ limits.needs <= limits.usable)
+        and np.all(counts.sum(axis=0) <= limits.max_instances)
+    )
+
+
+def _kept(traffic: Floats, counts: Ints) -> float:
+    """Tuples/s that stay inside containers."""
+    return float(np.einsum("uc,uv,vc->", counts, traffic, counts)) / 2
+
+
+def _no_place(
+    request: Request, supply: Ints, limits: ContainerLimits, containers: int
+) -> Infeasible:
+    need, usable = limits.needs.T @ supply, _hard_limit(request)
+    return Infeasible(
+        f"{supply.sum()} instances that ask for {need[0]:g} cores, {need[1]:.0f} bytes of RAM and "
+        f"{need[2]:.0f} bytes of disk find no place in {containers} containers with "
+        f"{usable[0]:g} cores, {usable[1]:.0f} and {usable[2]:.0f} bytes each beside the padding; "
+        "raise topology.stmgrs or the container's size"
+    )
+
+
+def _stated_capacity(request: Request) -> tuple[float | None, float | None, float | None]:
+    c = request.constraints
+    return (c.container_cpu_cores, c.container_ram_bytes, c.container_disk_bytes)
+
+
+def _hard_limit(request: Request) -> Floats:
+    """What the user stated, infinite where nothing was."""
+    stated = np.array([math.inf if v is None else v for v in _stated_capacity(request)])
+    padding = resource_row(request.constraints.padding)
+    return np.asarray(stated - padding + 1e-9, dtype=np.float64)
+
+
+def _usable(request: Request, otherwise: Floats, needs: Floats) -> Floats:
+    """Cores, RAM and disk for instances in a container, shape (3,).
+
+    The stated size less padding; else the hint of the Streamlet API less padding, where every
+    instance fits it; else `otherwise`, what round robin's fullest container holds.
+    """
+    c = request.constraints
+    padding = resource_row(c.padding)
+    hints = (
+        c.container_cpu_hint_cores, c.container_ram_hint_bytes, c.container_disk_hint_bytes
+    )  # fmt: skip
+    usable = otherwise + np.array([1e-9, 0.0, 0.0])
+    for i, (stated, hint) in enumerate(zip(_stated_capacity(request), hints, strict=True)):
+        if stated is not None:
+            usable[i] = stated - padding[i] + 1e-9
+        elif hint is not None and hint - padding[i] >= needs[:, i].max():
+            usable[i] = min(usable[i], hint - padding[i])
+    return usable
+
+
+def _repack(request: Request) -> Plan:
+    current, constraints = request.current, request.constraints
+    assert current is not None
+    target = request.target
+    traffic = pair_traffic(target, flows(target, request.profile))
+    padding = resource_row(constraints.padding)
+    granted = current.granted
+    if request.scheduler.homogeneous:
+        granted = np.broadcast_to(granted.max(axis=0), granted.shape)
+    placement = Placement(request, None, constraints.padding)
+    load = instance_load(target, request.profile, placement.needs[:, 0])
+    roomy = np.maximum(granted.max(axis=0) - padding, placement.needs.max(axis=0))
+    largest = _usable(request, roomy, placement.needs)
+    # A container stays as large as it was granted, however much the configuration allows.
+    placement.usable = granted - padding + 1e-9
+    if not request.scheduler.enforces_sizes:
+        placement.usable = np.maximum(placement.usable, largest)
+    for component, name in enumerate(request.topology.names):
+        for _ in range(-request.deltas.get(name, 0)):
+            _remove_least_attached(placement, traffic, load, component)
+
+    growth = np.array([max(0, request.deltas.get(n, 0)) for n in request.topology.names])
+    stated = constraints.max_instances
+    most = math.inf if stated is None else stated
+    fixed = request.container_count is not None or request.scheduler.container_set_fixed
+    if request.container_count is not None:
+        extra = max(0, request.container_count - current.container_count)
+        placement.open(extra)
+        placement.usable[len(placement.ids) - extra :] = largest
+    while not _place(placement, traffic, load, growth, most):
+        if fixed:
+            placement.usable = np.maximum(placement.usable, _hard_limit(request))
+            if not _place(placement, traffic, load, growth, most):
+                raise Infeasible(
+                    f"{int(growth.sum())} more instances do not fit into "
+                    f"{len(placement.ids)} containers within the stated container size"
+                )
+            break
+        placement.open(1)
+        placement.usable[-1] = largest
+    if request.container_count is not None:
+        placement.usable = np.maximum(placement.usable, _hard_limit(request))
+        close_highest(placement, request.container_count)
+    if fixed or request.scheduler.keeps_contiguous_ids:
+        fill_empty(placement)
+    return placement.build()
+
+
+def _remove_least_attached(
+    placement: Placement, traffic: Floats, load: Floats, component: int
+) -> None:
+    """Stop the instance that exchanges least with its own container.
+
+    Among equals the one in the most loaded container, then the highest id. A container is emptied
+    only where the scheduler can remove it: any, the highest, or none.
+    """
+    counts = placement.counts
+    held = counts[component] > 0
+    rules = placement.request.scheduler
+    would_empty = placement.instances_held == 1
+    if rules.keeps_contiguous_ids:
+        would_empty[-1] = False
+    elif not rules.container_set_fixed:
+        would_empty[:] = False
+    possible = held & ~would_empty
+    if not possible.any():
+        possible = held
+    attachment = traffic[component] @ counts
+    order = np.lexsort((-np.array(placement.ids), -(load @ counts), attachment, ~possible))
+    placement.remove(component, int(order[0]))
+
+
+def _place(
+    placement: Placement, traffic: Floats, load: Floats, amounts: Ints, max_instances: float
+) -> bool:
+    """Place what is left in `amounts`, components with most RAM first; False if some found no room.
+
+    `amounts` is counted down. Each round gives one instance each to the containers that attract the
+    component most, among equals to the least loaded.
+    """
+    for component in np.argsort(-placement.needs[:, 1], kind="stable").tolist():
+        while amounts[component]:
+            room = placement.room(component) > 0
+            room &= placement.instances_held < max_instances
+            positions = _most_attractive(placement, traffic, load, component, room)
+            positions = positions[: amounts[component]]
+            if not len(positions):
+                break
+            placement.add_many(np.full(len(positions), component), positions)
+            amounts[component] -= len(positions)
+    return not amounts.any()
+
+
+def _most_attractive(
+    placement: Placement, traffic: Floats, load: Floats, component: int, room: Bools
+) -> Ints:
+    """Containers with room, those with the strongest pull alone, least loaded first."""
+    candidates = np.flatnonzero(room)
+    if not len(candidates):
+        return candidates
+    pull = traffic[component] @ placement.counts[:, candidates]
+    burden = load @ placement.counts[:, candidates]
+    strongest = pull >= pull.max() * (1 - 1e-9)
+    if not traffic.any():
+        strongest = burden <= burden.min() + 1e-12
+    chosen = candidates[strongest]
+    return np.asarray(chosen[np.lexsort((chosen, burden[strongest]))])

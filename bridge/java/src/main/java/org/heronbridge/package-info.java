@@ -1,0 +1,11 @@
+/**
+ * The packing class that runs inside Heron, lets the configured Heron class make its plan, asks the
+ * bridge for a better one, checks the answer and hands one of the two to Heron.
+ *
+ * <p>Only {@link org.heronbridge.HeronPlans}, {@link org.heronbridge.HeronSettings},
+ * {@link org.heronbridge.FallbackPacker}, {@link org.heronbridge.PackingTask},
+ * {@link org.heronbridge.PackingCall} and {@link org.heronbridge.BridgePacking} name Heron's classes.
+ * They use no method of Heron whose signature mentions a class of protobuf or guava: Heron's copies of
+ * those stay under their own names while ours are moved, and differ between its versions.
+ */
+package org.heronbridge;

@@ -210,8 +210,11 @@ def _reasons(
 
 
 def _compared(ours: Prediction, theirs: Prediction, name: str) -> str:
-    return (
-        f"against {name}: {ours.cross_fraction:.1%} of the traffic crosses containers instead of "
-        f"{theirs.cross_fraction:.1%}, {ours.containers} containers instead of "
-        f"{theirs.containers}, {ours.cores:g} cores instead of {theirs.cores:g}"
+    figures = (
+        (f"{ours.cross_fraction:.1%}", f"{theirs.cross_fraction:.1%}", "cross traffic"),
+        (str(ours.containers), str(theirs.containers), "containers"),
+        (f"{ours.cores:g}", f"{theirs.cores:g}", "cores"),
+        (f"{ours.load_max_over_mean:.2f}", f"{theirs.load_max_over_mean:.2f}", "load max/mean"),
     )
+    different = [f"{what} {our} instead of {their}" for our, their, what in figures if our != their]
+    return f"against {name}: {', '.join(different) or 'the same figures'}"

@@ -35,6 +35,8 @@ class Request:
     """Number of containers wanted by an update; None: not stated."""
     profile: Profile = UNKNOWN
     """What is known of the load."""
+    containers_free: bool = False
+    """The number of containers is ours to choose at a pack; the stated one is a suggestion."""
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""
@@ -82,8 +84,10 @@ class Request:
 
     @property
     def stated_container_count(self) -> int | None:
-        """Number of containers that the plan must have; None at a repack that states none."""
-        return self.constraints.container_count if self.current is None else self.container_count
+        """Number of containers that the plan must have; None where it is left open."""
+        if self.current is not None:
+            return self.container_count
+        return None if self.containers_free else self.constraints.container_count
 
 
 def _check_plan_of_topology(plan: Plan, topology: Topology) -> None:

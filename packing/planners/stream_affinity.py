@@ -144,9 +144,9 @@ def _stated_capacity(request: Request) -> tuple[float | None, float | None, floa
 
 def _hard_limit(request: Request) -> Floats:
     """What the user stated, infinite where nothing was."""
-    stated = np.array([math.inf if v is None else v for v in _stated_capacity(request)])
+    stated: Floats = np.array([math.inf if v is None else v for v in _stated_capacity(request)])
     padding = resource_row(request.constraints.padding)
-    return np.asarray(stated - padding + 1e-9, dtype=np.float64)
+    return stated - padding + 1e-9
 
 
 def _usable(request: Request, otherwise: Floats, needs: Floats) -> Floats:
@@ -160,7 +160,7 @@ def _usable(request: Request, otherwise: Floats, needs: Floats) -> Floats:
     hints = (
         c.container_cpu_hint_cores, c.container_ram_hint_bytes, c.container_disk_hint_bytes
     )  # fmt: skip
-    usable = otherwise + np.array([1e-9, 0.0, 0.0])
+    usable: Floats = otherwise + np.array([1e-9, 0.0, 0.0])
     for i, (stated, hint) in enumerate(zip(_stated_capacity(request), hints, strict=True)):
         if stated is not None:
             usable[i] = stated - padding[i] + 1e-9

@@ -1,0 +1,135 @@
+"""Several planners' answers for a workload, side by side: as JSON and as a table."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bridge.plan_file import plan_to_json
+from bridge.planners import planners_for
+from bridge.workload import Workload
+from packing.choose import Candidate, Decision, choose, judge
+from packing.disruption import Disruption
+from packing.errors import PackingError
+from packing.model import Prediction
+from packing.planners import Planner
+from packing.request import Request
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """What a planner makes of its own plan when one component grows or shrinks."""
+
+    component: str
+    delta: int
+    candidate: Candidate
+
+
+def request_for(workload: Workload) -> Request:
+    """The pack request that a workload file describes."""
+    return Request(workload.topology, workload.constraints, profile=workload.profile)
+
+
+def compare(workload: Workload, objective: str = "") -> Decision:
+    """Ask every planner and choose, as the service would."""
+    request = request_for(workload)
+    return choose(request, planners_for(request), None, objective, time.perf_counter)
+
+
+def rescale(workload: Workload, candidate: Candidate, planner: Planner) -> list[Rescale]:
+    """Let a planner repack its own plan by the changes that the workload file proposes."""
+    scale = workload.scale
+    if scale is None or candidate.plan is None or not candidate.usable:
+        return []
+    found = []
+    for delta in (scale.up, scale.down):
+        if not delta:
+            continue
+        started_s = time.perf_counter()
+        try:
+            request = replace(
+                request_for(workload), current=candidate.plan, deltas={scale.component: delta}
+            )
+            judged = judge(candidate.planner, planner(request), request)
+        except PackingError as error:
+            judged = Candidate(candidate.planner, None, failure=str(error))
+        took = replace(judged, took_s=time.perf_counter() - started_s)
+        found.append(Rescale(scale.component, delta, took))
+    return found
+
+
+def prediction_to_json(prediction: Prediction) -> dict[str, Any]:
+    """A prediction with units in its keys; null for what is not known."""
+    return {
+        "sustainable_load_factor": prediction.sustainable_load_factor,
+        "bottleneck": prediction.bottleneck,
+        "traffic_tuples_per_s": prediction.traffic_tuples_per_s,
+        "cross_tuples_per_s": prediction.cross_tuples_per_s,
+        "cross_fraction": prediction.cross_fraction,
+        "containers": prediction.containers,
+        "cores": prediction.cores,
+        "ram_bytes": prediction.ram_bytes,
+        "load_max_over_mean": prediction.load_max_over_mean,
+        "highest_cpu_utilisation": prediction.highest_cpu_utilisation,
+        "stream_manager_max_tuples_per_s": prediction.stream_manager_max_tuples_per_s,
+    }
+
+
+def disruption_to_json(disruption: Disruption) -> dict[str, int]:
+    """Counts of what an update touches."""
+    return {
+        "survivors": disruption.survivors,
+        "moved_instances": disruption.moved_instances,
+        "restarted_instances": disruption.restarted_instances,
+        "started_instances": disruption.started_instances,
+        "stopped_instances": disruption.stopped_instances,
+        "containers_added": disruption.containers_added,
+        "containers_removed": disruption.containers_removed,
+    }
+
+
+def candidate_to_json(candidate: Candidate, with_plan: bool = True) -> dict[str, Any]:
+    """A candidate: planner, time, plan, prediction, and what speaks against it."""
+    found: dict[str, Any] = {"planner": candidate.planner, "ms": round(1000 * candidate.took_s, 3)}
+    if with_plan:
+        found["plan"] = None if candidate.plan is None else plan_to_json(candidate.plan)
+    prediction = candidate.prediction
+    found["prediction"] = None if prediction is None else prediction_to_json(prediction)
+    if candidate.disruption is not None:
+        found["disruption"] = disruption_to_json(candidate.disruption)
+    if candidate.failure:
+        found["failure"] = candidate.failure
+    if candidate.violations:
+        found["breaks"] = [violation.message for violation in candidate.violations]
+    return found
+
+
+def comparison_to_json(
+    workload: Workload, decision: Decision, rescaled: dict[str, list[Rescale]]
+) -> dict[str, Any]:
+    """One line of `compare --json`."""
+    candidates = []
+    for candidate in decision.candidates:
+        entry = candidate_to_json(candidate)
+        if rescaled.get(candidate.planner):
+            entry["repack"] = [
+                {
+                    "component": change.component,
+                    "delta": change.delta,
+                    **candidate_to_json(change.candidate, with_plan=False),
+                }
+                for change in rescaled[candidate.planner]
+            ]
+        candidates.append(entry)
+    return {
+        "workload": workload.name,
+        "objective": decision.objective,
+        "chosen": decision.chosen.planner,
+        "reasons": list(decision.reasons),
+        "candidates": candidates,
+        "basis": [
+            {"quantity": b.quantity, "source": b.source.value, "detail": b.detail}
+            for b in decision.basis
+        ],
+    }

@@ -1,0 +1,439 @@
+"""Between the wire and the domain: the only module that knows both protobuf and planning.
+
+Everything that arrives is checked here, so that a damaged or contradictory message becomes a
+sentence naming the value at fault and never a stack trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+
+from bridge.contract import CONTRACT_REVISION, check_revision
+from bridge.wire import heron_pb2 as heron
+from bridge.wire import packing_bridge_pb2 as wire
+from packing.choose import Candidate, Decision, HeronPlan
+from packing.constraints import Constraints, read_constraints
+from packing.disruption import Disruption
+from packing.errors import InvalidRequest
+from packing.model import Prediction
+from packing.plan import Plan
+from packing.profile import Basis, Source
+from packing.resources import Resources
+from packing.scheduler import SchedulerRules, rules_for
+from packing.topology import Component, Grouping, Kind, Stream, Topology
+
+GROUPINGS = {
+    heron.SHUFFLE: Grouping.SHUFFLE,
+    heron.FIELDS: Grouping.FIELDS,
+    heron.ALL: Grouping.ALL,
+    heron.LOWEST: Grouping.GLOBAL,
+    heron.NONE: Grouping.NONE,
+    heron.DIRECT: Grouping.DIRECT,
+    heron.CUSTOM: Grouping.CUSTOM,
+}
+SOURCES = {
+    Source.MEASURED: wire.MEASURED,
+    Source.DECLARED: wire.DECLARED,
+    Source.ASSUMED: wire.ASSUMED,
+}
+PARALLELISM_KEY = "topology.component.parallelism"
+MAX_INSTANCES = 1_000_000
+"""More instances than this in one topology is taken for a mistake; it would exhaust memory."""
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+class _Entry(Protocol):
+    key: str
+    value: str
+
+    def HasField(self, field_name: str) -> bool: ...  # noqa: N802 - protobuf's name
+
+
+@dataclass(frozen=True)
+class ParsedTopology:
+    """A topology and the string-valued keys of its configuration."""
+
+    topology: Topology
+    config: Mapping[str, str]
+
+
+def parse(message: AnyMessage, data: bytes, what: str) -> AnyMessage:
+    """Fill `message` from bytes; InvalidRequest naming `what` when they are damaged."""
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise InvalidRequest(
+            f"{what} cannot be parsed: its {len(data)} bytes are not a {message.DESCRIPTOR.name} "
+            "message; they are truncated or damaged"
+        ) from None
+    return message
+
+
+def topology_from_bytes(data: bytes) -> ParsedTopology:
+    """Read Heron's serialised Topology. Raises InvalidRequest."""
+    if not data:
+        raise InvalidRequest("the request has no topology; its bytes are empty")
+    message = parse(heron.Topology(), data, "the topology")
+    if not message.id:
+        raise InvalidRequest(f"the topology {message.name!r} has no id; its bytes may be truncated")
+    if not message.name:
+        raise InvalidRequest(f"the topology with id {message.id!r} has no name")
+    components = [_component(spout.comp, Kind.SPOUT) for spout in message.spouts]
+    components += [_component(bolt.comp, Kind.BOLT) for bolt in message.bolts]
+    total = sum(max(0, c.parallelism) for c in components)
+    if total > MAX_INSTANCES:
+        largest = max(components, key=lambda c: c.parallelism)
+        raise InvalidRequest(
+            f"the topology asks for {total} instances ({largest.parallelism} of "
+            f"{largest.name!r}); more than {MAX_INSTANCES} are not planned"
+        )
+    emitted = {
+        (output.stream.component_name, output.stream.id)
+        for outputs in (*(s.outputs for s in message.spouts), *(b.outputs for b in message.bolts))
+        for output in outputs
+    }
+    streams = [
+        _stream(bolt.comp.name, declared, emitted)
+        for bolt in message.bolts
+        for declared in bolt.inputs
+    ]
+    return ParsedTopology(
+        Topology(message.id, message.name, tuple(components), tuple(streams)),
+        _entries(message.topology_config.kvs),
+    )
+
+
+def _entries(entries: Iterable[_Entry]) -> dict[str, str]:
+    # Heron takes the first of several entries with one key (TopologyUtils.getConfigWithDefault).
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry.HasField("value"):
+            found.setdefault(entry.key, entry.value)
+    return found
+
+
+def _component(message: heron.Component, kind: Kind) -> Component:
+    if not message.name:
+        raise InvalidRequest(f"a {kind.value} of the topology has no name")
+    text = _entries(message.config.kvs).get(PARALLELISM_KEY)
+    if text is None:
+        raise InvalidRequest(f"component {message.name!r} states no {PARALLELISM_KEY}")
+    try:
+        parallelism = int(text.strip())
+    except ValueError:
+        raise InvalidRequest(
+            f"component {message.name!r} has {PARALLELISM_KEY} {text!r}, which is not a number"
+        ) from None
+    return Component(message.name, kind, parallelism)
+
+
+def _stream(target: str, declared: heron.InputStream, emitted: set[tuple[str, str]]) -> Stream:
+    source, stream_id = declared.stream.component_name, declared.stream.id
+    grouping = GROUPINGS.get(declared.gtype)
+    if grouping is None:
+        known = ", ".join(f"{value.name} = {number}" for number, value in GROUPINGS.items())
+        stated = f"grouping {declared.gtype}" if declared.HasField("gtype") else "no grouping"
+        raise InvalidRequest(
+            f"stream {stream_id!r} of {source!r} into {target!r} has {stated}, which Heron does "
+            f"not define; it defines {known}"
+        )
+    if (source, stream_id) not in emitted:
+        offered = ", ".join(sorted(f"{s} of {c}" for c, s in emitted)) or "none"
+        raise InvalidRequest(
+            f"{target!r} reads stream {stream_id!r} of {source!r}, which no component emits; "
+            f"emitted are {offered}"
+        )
+    return Stream(source, target, stream_id, grouping)
+
+
+def plan_from_bytes(data: bytes, topology: Topology, what: str) -> Plan:
+    """Read Heron's serialised PackingPlan for `topology`. Raises InvalidRequest naming `what`."""
+    if not data:
+        raise InvalidRequest(f"{what} is missing; its bytes are empty")
+    message = parse(heron.PackingPlan(), data, what)
+    names = topology.names
+    position = dict(topology.position)
+    component: list[int] = []
+    task_id: list[int] = []
+    index: list[int] = []
+    container_id: list[int] = []
+    sizes: list[tuple[float, int, int]] = []
+    ids: list[int] = []
+    container_sizes: list[tuple[float, int, int]] = []
+    scheduled: dict[int, Resources] = {}
+    for container in message.container_plans:
+        if not container.HasField("id"):
+            raise InvalidRequest(f"{what} has a container without an id")
+        this = container.id
+        ids.append(this)
+        container_sizes.append(_amounts(container.requiredResource, f"container {this} of {what}"))
+        if container.HasField("scheduledResource"):
+            granted = _amounts(container.scheduledResource, f"container {this} of {what}")
+            scheduled[this] = Resources(*granted)
+        for instance in container.instance_plans:
+            name = instance.component_name
+            known = position.get(name)
+            if known is None:
+                raise InvalidRequest(
+                    f"{what} has an instance of component {name!r}, which the topology does not "
+                    f"have; it has {', '.join(sorted(names))}"
+                )
+            if not (instance.HasField("task_id") and instance.HasField("component_index")):
+                raise InvalidRequest(
+                    f"an instance of {name!r} in container {this} of {what} lacks its task id or "
+                    "component index"
+                )
+            component.append(known)
+            task_id.append(instance.task_id)
+            index.append(instance.component_index)
+            container_id.append(this)
+            resource = instance.resource
+            sizes.append((resource.cpu, resource.ram, resource.disk))
+    if not component:
+        raise InvalidRequest(f"{what} has no instances")
+    if not all(np.isfinite(size[0]) for size in sizes):
+        raise InvalidRequest(f"{what} has an instance whose CPU is not a finite number")
+    cpu, ram, disk = zip(*sizes, strict=True)
+    container_cpu, container_ram, container_disk = zip(*container_sizes, strict=True)
+    return Plan.of(
+        message.id,
+        names,
+        (component, task_id, index, container_id),
+        (np.array(cpu), np.array(ram, dtype=np.int64), np.array(disk, dtype=np.int64)),
+        ids,
+        (
+            np.array(container_cpu),
+            np.array(container_ram, dtype=np.int64),
+            np.array(container_disk, dtype=np.int64),
+        ),
+        scheduled or None,
+    )
+
+
+def _amounts(resource: heron.Resource, whose: str) -> tuple[float, int, int]:
+    if not np.isfinite(resource.cpu) or min(resource.cpu, resource.ram, resource.disk) < 0:
+        raise InvalidRequest(
+            f"{whose} has {resource.cpu} cores, {resource.ram} bytes of RAM and {resource.disk} of "
+            "disk; none may be negative or infinite"
+        )
+    return resource.cpu, resource.ram, resource.disk
+
+
+def plan_to_bytes(plan: Plan) -> bytes:
+    """Heron's PackingPlan of a plan, deterministic."""
+    message = heron.PackingPlan(id=plan.topology_id)
+    containers = []
+    for this, cpu, ram, disk in zip(
+        plan.container_ids.tolist(),
+        plan.container_cpu_cores.tolist(),
+        plan.container_ram_bytes.tolist(),
+        plan.container_disk_bytes.tolist(),
+        strict=True,
+    ):
+        container = message.container_plans.add(id=this)
+        _fill(container.requiredResource, cpu, ram, disk)
+        containers.append(container)
+    names = plan.components
+    for component, task_id, index, position, cpu, ram, disk in zip(
+        plan.component.tolist(),
+        plan.task_id.tolist(),
+        plan.index.tolist(),
+        plan.container.tolist(),
+        plan.cpu_cores.tolist(),
+        plan.ram_bytes.tolist(),
+        plan.disk_bytes.tolist(),
+        strict=True,
+    ):
+        instance = containers[position].instance_plans.add(
+            component_name=names[component], task_id=task_id, component_index=index
+        )
+        _fill(instance.resource, cpu, ram, disk)
+    return message.SerializeToString(deterministic=True)
+
+
+def _fill(resource: heron.Resource, cpu: float, ram: int, disk: int) -> None:
+    resource.cpu = cpu
+    resource.ram = ram
+    resource.disk = disk
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator chose."""
+
+    objective: str = ""
+    target_rate_per_s: float = 0.0
+    """Tuples/s over all spout instances; 0: not stated."""
+    profile: str = ""
+    containers_free: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A Pack or Repack request in domain terms, before a profile is known."""
+
+    topology: Topology
+    constraints: Constraints
+    scheduler: SchedulerRules
+    heron: HeronPlan | None
+    """Heron's own answer; None when the request brought none."""
+    options: Options
+    caller: Mapping[str, str]
+    """For logs: who asks."""
+    dry_run: bool
+    current: Plan | None = None
+    current_plan_sha256: bytes = b""
+    deltas: Mapping[str, int] = field(default_factory=dict)
+    container_count: int | None = None
+
+
+def pack_from_bytes(data: bytes) -> Asked:
+    """Read a PackRequest. Raises InvalidRequest, IncompatibleContract."""
+    return _asked(parse(wire.PackRequest(), data, "the request").context)
+
+
+def repack_from_bytes(data: bytes) -> Asked:
+    """Read a RepackRequest. Raises InvalidRequest, IncompatibleContract."""
+    message = parse(wire.RepackRequest(), data, "the request")
+    asked = _asked(message.context)
+    digest = hashlib.sha256(message.current_plan).digest()
+    if message.current_plan_sha256 and message.current_plan_sha256 != digest:
+        raise InvalidRequest(
+            f"the current plan's bytes have SHA-256 {digest.hex()}, the request states "
+            f"{message.current_plan_sha256.hex()}; the plan was damaged on its way"
+        )
+    return replace(
+        asked,
+        current=plan_from_bytes(message.current_plan, asked.topology, "the current plan"),
+        current_plan_sha256=digest,
+        deltas=dict(message.component_deltas),
+        container_count=message.container_count or None,
+    )
+
+
+def _asked(context: wire.PlanningContext) -> Asked:
+    caller = context.caller
+    check_revision(caller.contract_revision)
+    parsed = topology_from_bytes(context.topology)
+    return Asked(
+        topology=parsed.topology,
+        constraints=read_constraints(parsed.config, parsed.topology.names, dict(context.config)),
+        scheduler=rules_for(caller.scheduler_class),
+        heron=_heron_plan(context.fallback, parsed.topology),
+        options=_options(context.options),
+        caller={
+            "cluster": caller.cluster,
+            "role": caller.role,
+            "environ": caller.environ,
+            "software": caller.software,
+            "flavour": caller.heron_flavour,
+        },
+        dry_run=context.dry_run,
+    )
+
+
+def _options(message: wire.Options) -> Options:
+    if message.containers not in ("", "fixed", "free"):
+        raise InvalidRequest(
+            f"heron.packing.bridge.containers is {message.containers!r}; use fixed or free"
+        )
+    if not math.isfinite(message.target_rate_per_s) or message.target_rate_per_s < 0:
+        raise InvalidRequest(
+            f"heron.packing.bridge.target.rate is {message.target_rate_per_s} tuples/s; it must "
+            "be above 0"
+        )
+    return Options(
+        message.objective,
+        message.target_rate_per_s,
+        message.profile,
+        message.containers == "free",
+    )
+
+
+def _heron_plan(fallback: wire.FallbackPlan, topology: Topology) -> HeronPlan | None:
+    """The fallback's plan as a candidate.
+
+    A fallback whose plan cannot be read is a candidate without a plan: the request still has an
+    answer.
+    """
+    took_s = fallback.took_ms / 1000
+    if not fallback.plan:
+        return HeronPlan(None, fallback.failure, took_s) if fallback.failure else None
+    try:
+        plan = plan_from_bytes(fallback.plan, topology, f"the plan of {fallback.packing_class}")
+    except InvalidRequest as error:
+        return HeronPlan(None, str(error), took_s)
+    return HeronPlan(plan, "", took_s)
+
+
+def response_from_decision(
+    decision: Decision, took_s: float, current_plan_sha256: bytes, bridge_version: str
+) -> wire.PlanResponse:
+    """The answer to Pack or Repack."""
+    return wire.PlanResponse(
+        plan=plan_to_bytes(decision.plan),
+        report=wire.Report(
+            candidates=[_candidate(candidate) for candidate in decision.candidates],
+            chosen=decision.chosen.planner,
+            reasons=decision.reasons,
+            objective=decision.objective,
+            basis=basis_to_messages(decision.basis),
+            took_ms=1000 * took_s,
+            current_plan_sha256=current_plan_sha256,
+            bridge_version=bridge_version,
+            contract_revision=CONTRACT_REVISION,
+        ),
+    )
+
+
+def basis_to_messages(basis: Sequence[Basis]) -> list[wire.Basis]:
+    """Sources of numbers."""
+    return [
+        wire.Basis(quantity=b.quantity, source=SOURCES[b.source], detail=b.detail) for b in basis
+    ]
+
+
+def _candidate(candidate: Candidate) -> wire.Candidate:
+    message = wire.Candidate(
+        planner=candidate.planner, failure=candidate.failure, took_ms=1000 * candidate.took_s
+    )
+    if candidate.prediction is not None:
+        message.prediction.CopyFrom(prediction_to_message(candidate.prediction))
+    if candidate.disruption is not None:
+        message.disruption.CopyFrom(_disruption(candidate.disruption))
+    return message
+
+
+def prediction_to_message(prediction: Prediction) -> wire.Prediction:
+    """A prediction on the wire."""
+    return wire.Prediction(
+        sustainable_load_factor=prediction.sustainable_load_factor,
+        bottleneck=prediction.bottleneck,
+        traffic_tuples_per_s=prediction.traffic_tuples_per_s,
+        cross_tuples_per_s=prediction.cross_tuples_per_s,
+        cross_fraction=prediction.cross_fraction,
+        containers=prediction.containers,
+        cores=prediction.cores,
+        ram_bytes=prediction.ram_bytes,
+        load_max_over_mean=prediction.load_max_over_mean,
+        highest_cpu_utilisation=prediction.highest_cpu_utilisation,
+        stream_manager_max_tuples_per_s=prediction.stream_manager_max_tuples_per_s,
+    )
+
+
+def _disruption(disruption: Disruption) -> wire.Disruption:
+    return wire.Disruption(
+        moved_instances=disruption.restarted_instances,
+        started_instances=disruption.started_instances,
+        stopped_instances=disruption.stopped_instances,
+        containers_added=disruption.containers_added,
+        containers_removed=disruption.containers_removed,
+    )

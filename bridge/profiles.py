@@ -1,0 +1,60 @@
+"""Profiles that the bridge holds: what is known of a topology's load, by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bridge.workload import SUFFIXES, load_workload
+from packing.errors import InvalidRequest
+from packing.profile import UNKNOWN, Profile
+from packing.topology import Kind, Topology
+
+
+def find_profile(name: str, topology: Topology, directory: Path | None) -> Profile:
+    """The profile called `name`; without a name, the one called like the topology, if any.
+
+    A profile is a workload file in `directory`. Raises InvalidRequest when a named one does not
+    exist or speaks of components that the topology does not have.
+    """
+    path = None if directory is None else _file_of(name or topology.name, directory)
+    if path is None:
+        if not name:
+            return UNKNOWN
+        where = "no folder of profiles is configured" if directory is None else f"in {directory}"
+        raise InvalidRequest(f"profile {name!r} was asked for, but there is none: {where}")
+    workload = load_workload(path)
+    strangers = set(workload.topology.names) - set(topology.names)
+    if strangers:
+        raise InvalidRequest(
+            f"profile {path.stem!r} speaks of component {min(strangers)!r}, which topology "
+            f"{topology.name!r} does not have"
+        )
+    return workload.profile
+
+
+def _file_of(name: str, directory: Path) -> Path | None:
+    # A name from a request must not lead out of the folder.
+    if Path(name).name != name:
+        raise InvalidRequest(f"profile name {name!r} must be a plain file name")
+    candidates = (directory / f"{name}{suffix}" for suffix in SUFFIXES if suffix != ".defn")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def at_rate(profile: Profile, topology: Topology, rate_per_s: float) -> Profile:
+    """`profile` with the spouts' rates scaled so that they sum to `rate_per_s` tuples/s.
+
+    Spouts of unknown rate share alike by instance. 0 leaves the profile as it is.
+    """
+    if not rate_per_s:
+        return profile
+    spouts = [c for c in topology.components if c.kind is Kind.SPOUT]
+    rates = {c.name: profile.rate_per_s.get(c.name, 1.0) for c in spouts}
+    if not all(c.name in profile.rate_per_s for c in spouts):
+        rates = dict.fromkeys(rates, 1.0)
+    total = sum(rates[c.name] * c.parallelism for c in spouts)
+    if total <= 0:
+        return profile
+    return replace(
+        profile, rate_per_s={name: rate * rate_per_s / total for name, rate in rates.items()}
+    )

@@ -70,6 +70,10 @@ class CallSites:
         settings = {**self.settings, **{k.replace("_", "."): v for k, v in changes.items()}}
         return replace(self, settings=settings)
 
+    def on_host_network(self) -> CallSites:
+        """The same in a container that shares the network of this machine."""
+        return replace(self, network="host")
+
     def submit(self, definition: bytes) -> Outcome:
         """`heron submit`: two fresh objects pack the same topology."""
         command = ["submit", f"{WORK}/conf", f"{WORK}/in.defn", f"{WORK}/out"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,18 @@ def bridge(serve: Callable[..., AbstractContextManager[object]], sockets: Path) 
         yield reach
 
 
+@pytest.fixture(scope="session")
+def loopback_bridge(
+    serve: Callable[..., AbstractContextManager[object]],
+) -> Iterator[int]:
+    """The port of a bridge in a container that shares this machine's loopback interface."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    with serve(f"localhost:{port}", network="host"):
+        yield port
+
+
 @pytest.fixture
 def recorded(bridge: str, sockets: Path) -> Iterator[list[Exchange]]:
     """What goes through `recorded.sock` to the bridge and back."""
@@ -123,10 +136,10 @@ def definitions(client: docker.DockerClient, heron_image: str) -> dict[str, byte
     return found
 
 
-@pytest.fixture(params=FLAVOURS, ids=lambda flavour: flavour.name)
+@pytest.fixture(params=[flavour.name for flavour in FLAVOURS])
 def flavour(request: pytest.FixtureRequest) -> Flavour:
-    assert isinstance(request.param, Flavour)
-    return request.param
+    """Each name of Heron's SPI in turn, or the one that a test names."""
+    return next(flavour for flavour in FLAVOURS if flavour.name == request.param)
 
 
 @pytest.fixture

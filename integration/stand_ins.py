@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager, suppress
@@ -132,14 +131,17 @@ def wrong(socket_file: Path, bridge: str) -> Iterator[None]:
 @contextmanager
 def slow(socket_file: Path, bridge: str, delay_s: float) -> Iterator[None]:
     """A bridge that is right, but too late."""
+    over = threading.Event()
     with grpc.insecure_channel(bridge) as channel:
 
         def answer(method: str, request: bytes, context: grpc.ServicerContext) -> bytes:
-            time.sleep(delay_s)
-            return _forward(channel, method, request)
+            response = _forward(channel, method, request)
+            over.wait(delay_s)
+            return response
 
         with answering(f"unix:{socket_file}", answer):
             yield
+            over.set()
 
 
 def _forward(

@@ -62,7 +62,7 @@ final class DecisionLog {
   }
 
   static void closeFailed(Throwable why) {
-    write(Level.WARNING, "the connection could not be closed: " + Sentences.of(why));
+    write(Level.WARNING, "close failed: " + Sentences.of(why));
   }
 
   /** A number of containers in words. */

@@ -58,9 +58,12 @@ final class FallbackPacker {
     if (!(packer instanceof IPacking)) {
       throw new PackingException(className + " does not implement IPacking");
     }
-    try (IPacking packing = (IPacking) packer) {
+    IPacking packing = (IPacking) packer;
+    try {
       packing.initialize(config, topology);
       return packing.pack();
+    } finally {
+      close(packing);
     }
   }
 
@@ -69,11 +72,23 @@ final class FallbackPacker {
       throw new PackingException(className + " does not implement IRepacking");
     }
     Map<String, Integer> deltas = new HashMap<>(task.deltas());
-    try (IRepacking repacking = (IRepacking) packer) {
+    IRepacking repacking = (IRepacking) packer;
+    try {
       repacking.initialize(config, topology);
       return task.containerCount() == 0
           ? repacking.repack(task.currentPlan(), deltas)
           : repack(repacking, task.currentPlan(), task.containerCount(), deltas);
+    } finally {
+      close(repacking);
+    }
+  }
+
+  /** A plan that is made is not lost by a class that cannot be closed; nor is it with Heron. */
+  private static void close(AutoCloseable packer) {
+    try {
+      packer.close();
+    } catch (Exception e) {
+      DecisionLog.closeFailed(e);
     }
   }
 

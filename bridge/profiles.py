@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bridge.workload import SUFFIXES, load_workload
+from bridge.workload import SUFFIXES, load_profile
 from packing.errors import InvalidRequest
 from packing.profile import UNKNOWN, Profile
 from packing.topology import Kind, Topology
@@ -23,14 +23,7 @@ def find_profile(name: str, topology: Topology, directory: Path | None) -> Profi
             return UNKNOWN
         where = "no folder of profiles is configured" if directory is None else f"in {directory}"
         raise InvalidRequest(f"profile {name!r} was asked for, but there is none: {where}")
-    workload = load_workload(path)
-    strangers = set(workload.topology.names) - set(topology.names)
-    if strangers:
-        raise InvalidRequest(
-            f"profile {path.stem!r} speaks of component {min(strangers)!r}, which topology "
-            f"{topology.name!r} does not have"
-        )
-    return workload.profile
+    return load_profile(path, topology)
 
 
 def _file_of(name: str, directory: Path) -> Path | None:

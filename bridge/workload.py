@@ -6,7 +6,7 @@ The form is the one of the benchmark topologies (`bench-topology/1`); a Heron `.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,11 +97,34 @@ class Workload:
     scale: ScaleEntry | None = None
 
 
-def load_workload(path: Path) -> Workload:
+def load_workload(path: Path, profile: Path | None = None) -> Workload:
     """Read a workload file or a Heron `.defn`.
 
-    Raises InvalidRequest with the file, the field and what is wrong with it.
+    `profile` names a workload file of the same components whose load is taken instead. Raises
+    InvalidRequest with the file, the field and what is wrong with it.
     """
+    workload = _load(path)
+    if profile is None:
+        return workload
+    return replace(workload, profile=load_profile(profile, workload.topology))
+
+
+def load_profile(path: Path, topology: Topology) -> Profile:
+    """The load that a workload file states, for a topology with the same components.
+
+    Raises InvalidRequest when the file speaks of components that the topology does not have.
+    """
+    stated = _load(path)
+    strangers = set(stated.topology.names) - set(topology.names)
+    if strangers:
+        raise InvalidRequest(
+            f"profile {path.name} speaks of component {min(strangers)!r}, which topology "
+            f"{topology.name!r} does not have; it has {', '.join(topology.names)}"
+        )
+    return stated.profile
+
+
+def _load(path: Path) -> Workload:
     if path.suffix == ".defn":
         # Heron's own form needs protobuf, which the others do not.
         from bridge.conversion import topology_from_bytes  # noqa: PLC0415

@@ -22,6 +22,7 @@ from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner
 from packing.profile import Basis
 from packing.request import Request
+from packing.resources import describe_bytes
 from packing.validation import Violation, violations
 
 HERON = "heron"
@@ -214,6 +215,7 @@ def _compared(ours: Prediction, theirs: Prediction, name: str) -> str:
         (f"{ours.cross_fraction:.1%}", f"{theirs.cross_fraction:.1%}", "cross traffic"),
         (str(ours.containers), str(theirs.containers), "containers"),
         (f"{ours.cores:g}", f"{theirs.cores:g}", "cores"),
+        (describe_bytes(ours.ram_bytes), describe_bytes(theirs.ram_bytes), "RAM"),
         (f"{ours.load_max_over_mean:.2f}", f"{theirs.load_max_over_mean:.2f}", "load max/mean"),
     )
     different = [f"{what} {our} instead of {their}" for our, their, what in figures if our != their]

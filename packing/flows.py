@@ -8,8 +8,8 @@ summed over each container, gives every container-to-container flow.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
-import networkx as nx
 import numpy as np
 
 from packing.arrays import Floats, sum_by
@@ -64,16 +64,18 @@ def _gain(stream: Stream, topology: Topology, profile: Profile) -> float:
 
 
 def _refuse_divergence(topology: Topology, gain_matrix: Floats) -> None:
-    graph = nx.DiGraph((s.source, s.target) for s in topology.streams)
-    if nx.is_directed_acyclic_graph(graph):
-        return
-    if max(abs(np.linalg.eigvals(gain_matrix))) < 1.0 - 1e-9:
-        return
-    cycle = [edge[0] for edge in nx.find_cycle(graph)]
-    raise InvalidRequest(
-        f"the streams form a cycle, {' -> '.join([*cycle, cycle[0]])}, in which tuples multiply "
-        "without end; break the cycle, or state selectivities below 1 along it in a profile"
-    )
+    sources: dict[str, set[str]] = {}
+    for stream in topology.streams:
+        sources.setdefault(stream.target, set()).add(stream.source)
+    try:
+        TopologicalSorter(sources).prepare()
+    except CycleError as error:
+        if max(abs(np.linalg.eigvals(gain_matrix))) < 1.0 - 1e-9:
+            return
+        raise InvalidRequest(
+            f"the streams form a cycle, {' -> '.join(error.args[1])}, in which tuples multiply "
+            "without end; break the cycle, or state selectivities below 1 along it in a profile"
+        ) from None
 
 
 def instance_shares(topology: Topology, plan: Plan, rates: Flows) -> Floats:

@@ -7,8 +7,8 @@ difference nobody could measure does not outweigh the next part.
 - `latency`: pressure, then tuples through the busiest stream manager, cross traffic, restarts.
 - `cost`: cores, RAM, then pressure, cross traffic, restarts.
 - `traffic`: cross traffic, then pressure, cores, restarts.
-- `balanced`: the sum of pressure, cross traffic and cores, each over Heron's own plan, and of the
-  share of surviving instances that restart; then pressure.
+- `balanced`: the sum of pressure, cross traffic and size, each over Heron's own plan, and of the
+  share of surviving instances that restart; then pressure. Size is the mean of cores and RAM.
 
 *Pressure* is offered load over sustainable load. Where the load is not known it is how far the
 fullest container is above the mean, judged by the CPU that instances ask for.
@@ -27,7 +27,7 @@ OBJECTIVES: Mapping[str, str] = {
     "throughput": "carry the most load",
     "latency": "keep queues and stream managers short",
     "cost": "use the fewest cores and the least RAM",
-    "balanced": "weigh load, cross traffic, cores and restarts alike",
+    "balanced": "weigh load, cross traffic, size and restarts alike",
     "traffic": "keep tuples inside containers",
 }
 DEFAULT_OBJECTIVE = "balanced"
@@ -45,6 +45,7 @@ class Reference:
     pressure: float
     cross_tuples_per_s: float
     cores: float
+    ram_bytes: float
 
 
 def check_objective(name: str) -> str:
@@ -66,7 +67,12 @@ def pressure(prediction: Prediction) -> float:
 
 def reference(prediction: Prediction) -> Reference:
     """What `balanced` divides by."""
-    return Reference(pressure(prediction), prediction.cross_tuples_per_s, prediction.cores)
+    return Reference(
+        pressure(prediction),
+        prediction.cross_tuples_per_s,
+        prediction.cores,
+        float(prediction.ram_bytes),
+    )
 
 
 def score(
@@ -90,7 +96,8 @@ def score(
     total = (
         _over(pressure(prediction), against.pressure)
         + _over(prediction.cross_tuples_per_s, against.cross_tuples_per_s)
-        + _over(prediction.cores, against.cores)
+        + _over(prediction.cores, against.cores) / 2
+        + _over(prediction.ram_bytes, against.ram_bytes) / 2
         + (restarts / survivors if survivors else 0.0)
     )
     return (round(total, 4), pressed)

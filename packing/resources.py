@@ -38,7 +38,9 @@ class Resources:
 
 
 def describe_bytes(amount_bytes: float) -> str:
-    """`1536 MiB` for people; whole bytes where it is not a multiple worth rounding."""
-    if abs(amount_bytes) < MIB:
-        return f"{amount_bytes:.0f} bytes"
-    return f"{amount_bytes / MIB:,.0f} MiB".replace(",", " ")
+    """`1536 MiB` or `13.5 GiB` for people; whole bytes below a MiB."""
+    if abs(amount_bytes) >= 10 * GIB:
+        return f"{amount_bytes / GIB:.1f} GiB"
+    if abs(amount_bytes) >= MIB:
+        return f"{amount_bytes / MIB:.0f} MiB"
+    return f"{amount_bytes:.0f} bytes"

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.terminal import json_option, objective_option, print_decision, sentences
+from bridge.cli.terminal import (
+    json_option,
+    objective_option,
+    print_decision,
+    profile_option,
+    sentences,
+)
 from bridge.comparison import compare as compare_planners
 from bridge.comparison import comparison_to_json, request_for, rescale
 from bridge.planners import planners_for
@@ -17,16 +23,19 @@ from bridge.workload import load_workload, workload_paths
 @click.command()
 @click.argument("workloads", nargs=-1, required=True, type=click.Path(path_type=Path))
 @objective_option
+@profile_option
 @json_option
 @sentences
-def compare(workloads: tuple[Path, ...], objective: str, as_json: bool) -> None:
+def compare(
+    workloads: tuple[Path, ...], objective: str, profile: Path | None, as_json: bool
+) -> None:
     """Compare the planners on WORKLOADS: files (JSON, YAML, .defn) or folders of them.
 
     With --json one object a line, which also tells what each planner makes of the change of
     parallelism that the file proposes under `scale`.
     """
     for path in workload_paths(list(workloads)):
-        workload = load_workload(path)
+        workload = load_workload(path, profile)
         decision = compare_planners(workload, objective)
         if not as_json:
             print_decision(workload.name, decision)

@@ -13,6 +13,7 @@ from bridge.cli.terminal import (
     json_option,
     objective_option,
     print_decision,
+    profile_option,
     sentences,
 )
 from bridge.comparison import compare, request_for
@@ -28,11 +29,12 @@ from packing.plan import Plan
 @click.argument("workload", type=click.Path(path_type=Path))
 @click.option("--planner", default="", metavar="NAME", help="This planner's plan, not the best.")
 @objective_option
+@profile_option
 @json_option
 @sentences
-def plan(workload: Path, planner: str, objective: str, as_json: bool) -> None:
+def plan(workload: Path, planner: str, objective: str, profile: Path | None, as_json: bool) -> None:
     """Print the best plan for WORKLOAD, or that of one planner; --json gives a plan file."""
-    loaded = load_workload(workload)
+    loaded = load_workload(workload, profile)
     if not planner:
         decision = compare(loaded, objective)
         if as_json:

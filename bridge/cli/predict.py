@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bridge.cli.terminal import candidate_table, json_option, sentences
+from bridge.cli.terminal import candidate_table, json_option, profile_option, sentences
 from bridge.comparison import candidate_to_json, request_for
 from bridge.plan_file import load_plan
 from bridge.workload import load_workload
@@ -25,11 +25,12 @@ from packing.errors import InvalidRequest
     type=click.Path(path_type=Path),
     help="A plan file, as `heron-bridge plan --json` writes it.",
 )
+@profile_option
 @json_option
 @sentences
-def predict(workload: Path, plan_path: Path, as_json: bool) -> None:
+def predict(workload: Path, plan_path: Path, profile: Path | None, as_json: bool) -> None:
     """Predict what PLAN would do with the topology and load of WORKLOAD."""
-    loaded = load_workload(workload)
+    loaded = load_workload(workload, profile)
     plan = load_plan(plan_path, loaded.topology)
     candidate = judge(plan_path.name, plan, request_for(loaded))
     if not candidate.usable:

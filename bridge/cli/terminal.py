@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -51,37 +52,49 @@ def print_decision(title: str, decision: Decision) -> None:
     console.print()
 
 
+HEADINGS = ("cont.", "cores", "RAM GiB", "carries", "cross", "balance", "moves", "ms")
+EXPLANATION = (
+    "* chosen. carries: sustainable over offered load; cross: share of tuples between containers; "
+    "balance: fullest container over the mean; moves: instances that restart"
+)
+
+
 def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) -> Table:
     """Packers side by side; fits 80 columns."""
     table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        caption=EXPLANATION,
+        caption_justify="left",
     )
     table.add_column("planner", no_wrap=True)
-    for heading in ("cont.", "cores", "RAM GiB", "carries", "cross", "balance", "moves", "ms"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for candidate in candidates:
+    rows = [_figures(candidate) for candidate in candidates]
+    # A column in which nothing is known takes no room.
+    shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
+    for i in shown:
+        table.add_column(HEADINGS[i], justify="right", no_wrap=True)
+    for candidate, row in zip(candidates, rows, strict=True):
         mark = " *" if candidate.planner == chosen else ""
-        table.add_row(f"{candidate.planner}{mark}", *_figures(candidate))
-    table.caption = (
-        "* chosen. carries: sustainable over offered load; cross: share of tuples between "
-        "containers; balance: fullest container over the mean; moves: instances that restart"
-    )
-    table.caption_justify = "left"
+        table.add_row(f"{candidate.planner}{mark}", *(row[i] for i in shown))
     return table
 
 
 def _figures(candidate: Candidate) -> tuple[str, ...]:
+    """One cell per heading; empty for what is not known."""
     prediction = candidate.prediction
-    took = f"{1000 * candidate.took_s:.1f}"
+    took = f"{1000 * candidate.took_s:.0f}"
     if prediction is None:
-        return ("no plan", "", "", "", "", "", "", took)
+        return ("-", "", "", "", "", "", "", took)
     factor = prediction.sustainable_load_factor
     moved = candidate.disruption
     return (
         str(prediction.containers),
-        f"{prediction.cores:g}",
-        f"{prediction.ram_bytes / GIB:.1f}",
-        "?" if factor is None else f"{factor:.2f}x",
+        f"{prediction.cores:.5g}",
+        f"{prediction.ram_bytes / GIB:.5g}",
+        "" if factor is None else f"{factor:.2f}x",
         f"{prediction.cross_fraction:.1%}",
         f"{prediction.load_max_over_mean:.2f}",
         "" if moved is None else str(moved.restarted_instances),
@@ -96,6 +109,15 @@ def objective_option(command: Callable[..., Any]) -> Callable[..., Any]:
         default="",
         metavar="NAME",
         help="throughput, latency, cost, balanced (default) or traffic.",
+    )(command)
+
+
+def profile_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--profile FILE`."""
+    return click.option(
+        "--profile",
+        type=click.Path(path_type=Path),
+        help="A workload file with the load of the topology; for a .defn, which has none.",
     )(command)
 
 

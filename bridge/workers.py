@@ -33,6 +33,7 @@ from bridge.worker_loop import Ready, Reply, Task, WorkerSpec
 T = TypeVar("T")
 
 START_TIMEOUT_S = 60.0
+BURIAL_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 
@@ -165,7 +166,6 @@ class WorkerPool:
         self._waiters: deque[asyncio.Future[_Worker]] = deque()
         self._keepers: list[asyncio.Task[None]] = []
         self._started: asyncio.Future[None] | None = None
-        self._closing = False
 
     def start(self) -> None:
         """Begin to start the workers; requests may be asked already and wait for them."""
@@ -208,7 +208,6 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Kill every worker, also one that is starting; nothing is left running."""
-        self._closing = True
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -307,13 +306,13 @@ class WorkerPool:
     async def _bury(self, worker: _Worker) -> None:
         """Make sure that the process has ended, and learn how."""
         worker.kill()
-        process = worker.process
-        if process is not None:
-            # In a thread: a process may take a moment to give back a lot of memory.
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(_in_thread(lambda: process.join(5.0)))
-            worker.exit_code = process.exitcode
-        worker.reaped.set()
+        try:
+            if process := worker.process:
+                # In a thread: a process may take a moment to give back a lot of memory.
+                await _in_thread(lambda: process.join(BURIAL_TIMEOUT_S))
+                worker.exit_code = process.exitcode
+        finally:
+            worker.reaped.set()
 
 
 def _start(connection: socket.socket, spec: WorkerSpec) -> BaseProcess:

@@ -117,7 +117,7 @@ def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> De
     candidate = Candidate(
         CURRENT,
         current,
-        predict(request.topology, current, request.profile),
+        predict(request.topology, current, request.profile, request.scheduler.homogeneous),
         disruption(current, current),
     )
     reason = "the request changes nothing, so the running plan stays as it is"
@@ -151,7 +151,7 @@ def judge(name: str, plan: Plan, request: Request) -> Candidate:
     return Candidate(
         name,
         plan,
-        predict(request.topology, plan, request.profile),
+        predict(request.topology, plan, request.profile, request.scheduler.homogeneous),
         None if request.current is None else disruption(plan, request.current),
         broken,
     )

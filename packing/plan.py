@@ -156,10 +156,9 @@ class Plan:
         sizes = np.stack(
             [self.container_cpu_cores, self.container_ram_bytes, self.container_disk_bytes], axis=1
         ).astype(np.float64)
-        for position, container_id in enumerate(self.container_ids.tolist()):
-            grant = (self.scheduled or {}).get(container_id)
-            if grant is not None:
-                sizes[position] = (grant.cpu_cores, grant.ram_bytes, grant.disk_bytes)
+        for container_id, grant in (self.scheduled or {}).items():
+            position = np.searchsorted(self.container_ids, container_id)
+            sizes[position] = (grant.cpu_cores, grant.ram_bytes, grant.disk_bytes)
         return sizes
 
     @cached_property

@@ -48,8 +48,13 @@ class Prediction:
         return self.cross_tuples_per_s / total if total > 0 else 0.0
 
 
-def predict(topology: Topology, plan: Plan, profile: Profile) -> Prediction:
+def predict(
+    topology: Topology, plan: Plan, profile: Profile, homogeneous: bool = False
+) -> Prediction:
     """Predict `plan` for `topology` at the parallelism that the plan has.
+
+    With `homogeneous` the scheduler gives every container the size of the largest one, which is
+    then what it may use and what it costs.
 
     The sustainable load is the smallest capacity over load among all instances (one thread each)
     and all containers (their cores), because Heron's back-pressure stops every spout when one
@@ -61,14 +66,18 @@ def predict(topology: Topology, plan: Plan, profile: Profile) -> Prediction:
     sending, receiving = routing_shares(running, plan, shares)
     local, through = _traffic(running, plan, rates, sending, receiving)
     total = float(rates.stream_per_s.sum())
+    cores, ram_bytes = plan.granted[:, 0], plan.granted[:, 1]
+    if homogeneous:
+        cores = np.full_like(cores, cores.max())
+        ram_bytes = np.full_like(ram_bytes, ram_bytes.max())
 
     known = profile.knows_load(running)
     if known:
         service_s = np.array([profile.service_s[name] for name in running.names])
         busy = (rates.input_per_s * service_s)[plan.component] * shares
         load = sum_by(plan.container, busy, plan.container_count)
-        factor, bottleneck = _weakest(plan, busy, load)
-        utilisation = _ratio(load, plan.container_cpu_cores)
+        factor, bottleneck = _weakest(plan, busy, load, cores)
+        utilisation = _ratio(load, cores)
     else:
         load = plan.used[0]
         factor, bottleneck = None, "not known: no rates and service times were stated"
@@ -80,8 +89,8 @@ def predict(topology: Topology, plan: Plan, profile: Profile) -> Prediction:
         traffic_tuples_per_s=total,
         cross_tuples_per_s=max(0.0, total - local),
         containers=plan.container_count,
-        cores=float(plan.container_cpu_cores.sum()),
-        ram_bytes=int(plan.container_ram_bytes.sum()),
+        cores=float(cores.sum()),
+        ram_bytes=int(ram_bytes.sum()),
         load_max_over_mean=float(load.max()) / mean_load if mean_load > 0 else 1.0,
         highest_cpu_utilisation=None if utilisation is None else float(utilisation.max()),
         stream_manager_max_tuples_per_s=float(through.max(initial=0.0)),
@@ -113,9 +122,9 @@ def _ratio(load: Floats, capacity: Floats) -> Floats:
     return np.divide(load, capacity, out=np.full_like(load, np.inf), where=capacity > 0)
 
 
-def _weakest(plan: Plan, busy: Floats, load: Floats) -> tuple[float | None, str]:
+def _weakest(plan: Plan, busy: Floats, load: Floats, cores: Floats) -> tuple[float | None, str]:
     """Smallest capacity over load, and whose it is."""
-    container_use = _ratio(load, plan.container_cpu_cores)
+    container_use = _ratio(load, cores)
     instance = int(np.argmax(busy))
     container = int(np.argmax(container_use))
     if busy[instance] <= 0:

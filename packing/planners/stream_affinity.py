@@ -207,8 +207,11 @@ def _repack(request: Request) -> Plan:
                     f"{len(placement.ids)} containers within the stated container size"
                 )
             break
-        placement.open(1)
-        placement.usable[-1] = largest
+        with np.errstate(divide="ignore", invalid="ignore"):
+            filled = np.nan_to_num(growth @ placement.needs / largest)
+        more = max(1, math.floor(float(filled.max())))
+        placement.open(more)
+        placement.usable[-more:] = largest
     if request.container_count is not None:
         placement.usable = np.maximum(placement.usable, _hard_limit(request))
         close_highest(placement, request.container_count)

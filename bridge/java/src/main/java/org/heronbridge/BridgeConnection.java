@@ -5,8 +5,9 @@ import io.grpc.netty.shaded.io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.shaded.io.netty.channel.Channel;
 import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
-import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
-import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.EventLoop;
+import io.grpc.netty.shaded.io.netty.channel.IoHandlerFactory;
+import io.grpc.netty.shaded.io.netty.channel.SingleThreadIoEventLoop;
 import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollDomainSocketChannel;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
@@ -23,7 +24,6 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
-import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 
 /** One connection to one address of a bridge, with one daemon thread that serves it. */
@@ -41,10 +41,10 @@ final class BridgeConnection {
     ResourceLeakDetector.setLevel(ResourceLeakDetector.Level.DISABLED);
   }
 
-  private final EventLoopGroup loop;
+  private final EventLoop loop;
   private final ManagedChannel channel;
 
-  private BridgeConnection(EventLoopGroup loop, ManagedChannel channel) {
+  private BridgeConnection(EventLoop loop, ManagedChannel channel) {
     this.loop = loop;
     this.channel = channel;
   }
@@ -59,28 +59,36 @@ final class BridgeConnection {
    */
   static BridgeConnection open(PluginSettings settings, int attempt) throws IOException {
     BridgeAddress address = settings.address();
-    ThreadFactory daemons = new DefaultThreadFactory("heron-bridge-network", true);
     if (address.isUnixSocket()) {
       if (!Epoll.isAvailable()) {
         throw new UnsupportedOperationException(
             "unix sockets need Linux; name host:port", Epoll.unavailabilityCause());
       }
       return open(settings, new DomainSocketAddress(address.path()), "localhost",
-          new MultiThreadIoEventLoopGroup(1, daemons, EpollIoHandler.newFactory()), EpollDomainSocketChannel.class);
+          newLoop(EpollIoHandler.newFactory()), EpollDomainSocketChannel.class);
     }
     InetAddress[] hosts = InetAddress.getAllByName(address.host());
     InetAddress host = hosts[attempt % hosts.length];
     String authority = (address.host().contains(":") ? "[" + address.host() + "]" : address.host())
         + ":" + address.port();
     return open(settings, new InetSocketAddress(host, address.port()), authority,
-        new MultiThreadIoEventLoopGroup(1, daemons, NioIoHandler.newFactory()), NioSocketChannel.class);
+        newLoop(NioIoHandler.newFactory()), NioSocketChannel.class);
+  }
+
+  /**
+   * A loop without a group around it: the end of a group is announced by a thread of netty's that is
+   * no daemon, and would hold up the end of {@code heron submit} by a second.
+   */
+  private static EventLoop newLoop(IoHandlerFactory handler) {
+    return new SingleThreadIoEventLoop(
+        null, new DefaultThreadFactory("heron-bridge-network", true), handler);
   }
 
   private static BridgeConnection open(
       PluginSettings settings,
       SocketAddress socket,
       String authority,
-      EventLoopGroup loop,
+      EventLoop loop,
       Class<? extends Channel> channelType)
       throws IOException {
     try {
@@ -95,6 +103,10 @@ final class BridgeConnection {
           .proxyDetector(target -> null)
           .maxInboundMessageSize(LARGEST_ANSWER)
           .userAgent(PluginVersion.SOFTWARE);
+      if (settings.address().isUnixSocket()) {
+        // gRPC sets it for every socket; this kind does not have it, and netty would warn.
+        builder.withOption(ChannelOption.SO_KEEPALIVE, null);
+      }
       secure(builder, settings);
       return new BridgeConnection(loop, builder.build());
     } catch (Throwable t) {
@@ -137,7 +149,7 @@ final class BridgeConnection {
     stop(loop);
   }
 
-  private static void stop(EventLoopGroup loop) {
+  private static void stop(EventLoop loop) {
     loop.shutdownGracefully(0, CLOSE_TIMEOUT_MS, TimeUnit.MILLISECONDS)
         .awaitUninterruptibly(CLOSE_TIMEOUT_MS);
   }

@@ -26,6 +26,7 @@ from integration.containers import Finished, Mount
 
 HERON = "/usr/local/heron"
 EXAMPLES = f"{HERON}/examples/heron-api-examples.jar"
+TOPOLOGY = "org.apache.heron.examples.api.ExclamationTopology"
 PUBLIC_IMAGE = "apache/heron:0.20.5-incubating"
 IMAGE_VARIABLE = "HERON_IMAGE"
 # What an installation of the plugin changes. Mounted into the container from a folder of this
@@ -110,6 +111,26 @@ class Cluster:
             time.monotonic() - start,
         )
 
+    @contextmanager
+    def submitted(
+        self, topology: str, *arguments: str, settings: Mapping[str, object]
+    ) -> Iterator[Finished]:
+        """A topology of the examples, from its submit until it is killed."""
+        done = self.heron("submit", EXAMPLES, TOPOLOGY, topology, *arguments, settings=settings)
+        assert done.exit_code == 0, done.all_words
+        try:
+            # Commands find the scheduler of a topology through the state manager, and it is slower
+            # to appear there than the submit is to end.
+            await_state(
+                lambda: self._stored("schedulers", topology) is not None,
+                f"{topology} has no scheduler",
+            )
+            yield done
+        finally:
+            killed = self.heron("kill", topology)
+        assert killed.exit_code == 0, killed.all_words
+        assert topology not in self.topologies()
+
     def plan(self, topology: str) -> heron_pb2.PackingPlan | None:
         """The packing plan in the state manager."""
         stored = self._stored("packingplans", topology)
@@ -127,9 +148,10 @@ class Cluster:
     def processes(self, topology: str) -> dict[str, int]:
         """The processes that live, by the names of their instances."""
         folder = f"{shlex.quote(self.jobs)}/*/{shlex.quote(topology)}"
+        # A file that is just being written is empty.
         listing = self._shell(
-            f"for file in {folder}/container_*.pid; do "
-            '[ -d "/proc/$(cat "$file")" ] && echo "$(basename "$file" .pid) $(cat "$file")"; done'
+            f'for file in {folder}/container_*.pid; do pid=$(cat "$file"); '
+            '[ -n "$pid" ] && [ -d "/proc/$pid" ] && echo "$(basename "$file" .pid) $pid"; done'
         )
         return {name: int(pid) for name, pid in map(str.split, listing.splitlines())}
 

@@ -25,6 +25,11 @@ class Finished:
     took_s: float
 
     @property
+    def all_words(self) -> str:
+        """What was said, on whichever stream."""
+        return self.stdout + self.stderr
+
+    @property
     def last_words(self) -> str:
         """The end of what was said on standard error, for a failed assertion."""
         return self.stderr[-4000:]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from integration.stand_ins import Exchange, babbling, hanging, nonsense, slow, w
 
 TIMEOUT_S = 2.0
 GRACE_S = 2.0
+GROWTH = {"count": 2}
+CONTAINERS_ASKED = (0, 4)
 FALLBACK_NAME = FALLBACK_CLASS.rpartition(".")[2]
 
 Failure = Callable[[Path, str], AbstractContextManager[object]]
@@ -34,16 +37,44 @@ def definition(definitions: Mapping[str, bytes]) -> bytes:
     return definitions["WordCount"]
 
 
+@dataclass(frozen=True)
+class OwnPlans:
+    """What Heron decides without the bridge; an update starts from the plan of the submit."""
+
+    submit: heron_pb2.PackingPlan
+    updates: Mapping[int, heron_pb2.PackingPlan]
+    """By the number of containers asked for, 0 for none."""
+
+
+# Each command takes seconds, and many tests compare with the same few.
+@pytest.fixture(scope="module")
+def own_plans() -> dict[str, OwnPlans]:
+    return {}
+
+
+@pytest.fixture
+def own(own_plans: dict[str, OwnPlans], heron: CallSites, definition: bytes) -> OwnPlans:
+    name = heron.flavour.name
+    if name not in own_plans:
+        off = heron.with_settings(mode="off")
+        submit = off.submit(definition).plan
+        updates = {
+            count: off.update(definition, submit, GROWTH, count).plan for count in CONTAINERS_ASKED
+        }
+        own_plans[name] = OwnPlans(submit, updates)
+    return own_plans[name]
+
+
 @pytest.fixture(params=sorted(FAILURES))
 def failing(
     request: pytest.FixtureRequest, heron: CallSites, sockets: Path, bridge: str
-) -> CallSites:
+) -> Iterator[CallSites]:
     """Heron with the plugin, whose bridge fails while the test runs."""
-    name = "failing.sock"
-    context = FAILURES[request.param](sockets / name, bridge)
-    context.__enter__()
-    request.addfinalizer(lambda: context.__exit__(None, None, None))
-    return heron.with_settings(address=f"unix://{SOCKETS}/{name}", timeout_ms=int(TIMEOUT_S * 1000))
+    file = sockets / "failing.sock"
+    with FAILURES[request.param](file, bridge):
+        yield heron.with_settings(
+            address=f"unix://{SOCKETS}/{file.name}", timeout_ms=int(TIMEOUT_S * 1000)
+        )
 
 
 def _got_the_fallback(outcome: Outcome) -> None:
@@ -57,39 +88,31 @@ def _got_the_fallback(outcome: Outcome) -> None:
     assert "because the bridge" in outcome.finished.stderr
 
 
-def test_submit(failing: CallSites, definition: bytes) -> None:
-    alone = failing.with_settings(mode="off").submit(definition)
-
+def test_submit(failing: CallSites, own: OwnPlans, definition: bytes) -> None:
     outcome = failing.submit(definition)
 
     _got_the_fallback(outcome)
     assert len(outcome.calls) == 2
-    assert canonical(outcome.plan) == canonical(alone.plan)
+    assert canonical(outcome.plan) == canonical(own.submit)
 
 
-@pytest.mark.parametrize("containers_asked", [0, 4])
+@pytest.mark.parametrize("count", CONTAINERS_ASKED)
 @pytest.mark.parametrize("flavour", ["org.apache.heron"], indirect=True)
-def test_update(failing: CallSites, definition: bytes, containers_asked: int) -> None:
-    off = failing.with_settings(mode="off")
-    before = off.submit(definition).plan
-    alone = off.update(definition, before, {"count": 2}, containers_asked)
-
-    outcome = failing.update(definition, before, {"count": 2}, containers_asked)
+def test_update(failing: CallSites, own: OwnPlans, definition: bytes, count: int) -> None:
+    outcome = failing.update(definition, own.submit, GROWTH, count)
 
     _got_the_fallback(outcome)
-    assert canonical(outcome.plan) == canonical(alone.plan)
+    assert canonical(outcome.plan) == canonical(own.updates[count])
 
 
 def test_in_shadow_mode_the_plan_of_heron_is_used_and_ours_logged(
-    heron: CallSites, definition: bytes, recorded: list[Exchange]
+    heron: CallSites, own: OwnPlans, definition: bytes, recorded: list[Exchange]
 ) -> None:
-    alone = heron.with_settings(mode="off").submit(definition)
-
     outcome = heron.with_settings(mode="shadow").submit(definition)
 
     assert outcome.finished.exit_code == 0, outcome.finished.last_words
     assert outcome.finished.stdout == ""
-    assert canonical(outcome.plan) == canonical(alone.plan)
+    assert canonical(outcome.plan) == canonical(own.submit)
     assert len(recorded) == 2
     for exchange in recorded:
         assert f"planner {exchange.answer.report.chosen}" in outcome.finished.stderr

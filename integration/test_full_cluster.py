@@ -5,23 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 import pytest
 
 from bridge.wire import heron_pb2
+from bridge.wire import packing_bridge_pb2 as pb
 from integration import cluster as heron_cluster
 from integration import images
 from integration.callsites import SOCKETS
-from integration.cluster import EXAMPLES, Cluster, instances, printed_plans
+from integration.cluster import EXAMPLES, TOPOLOGY, Cluster, instances, printed_plans
 from integration.containers import Finished
 from integration.plans import canonical, defects, moved, placement
 from integration.stand_ins import Exchange, hanging, nonsense, recording, slow
 
 BRIDGE = {"address": f"unix://{SOCKETS}/recorded.sock"}
-# Its spouts sleep between words, which leaves the machine to the commands.
-TOPOLOGY = "org.apache.heron.examples.api.ExclamationTopology"
+GROWTH = "--component-parallelism=word:3"
+INACTIVE = "--deploy-deactivated"
 DRY_RUN = ("--dry-run", "--dry-run-format=json")
 TIMEOUT_S = 3.0
 GRACE_S = 2.0
@@ -80,62 +82,56 @@ def said(bridge: str, sockets: Path) -> Iterator[list[Exchange]]:
 
 def test_a_topology_is_submitted_updated_and_killed(cluster: Cluster, said: list[Exchange]) -> None:
     name = "Life"
-    submitted = cluster.heron("submit", EXAMPLES, TOPOLOGY, name, settings=BRIDGE)
-    _succeeded(submitted)
-    first = cluster.plan(name)
-    assert first is not None
-    assert [exchange.method for exchange in said] == ["Pack", "Pack"]
-    assert canonical(first) == canonical(_decided(said))
-    before = cluster.await_running(name, instances(first))
+    with cluster.submitted(name, settings=BRIDGE) as submitted:
+        assert [e.method for e in said] == ["Pack", "Pack"], submitted.all_words[-4000:]
+        first = _deployed(cluster, name, said)
+        before = cluster.await_running(name, instances(first))
 
-    sizes = _sizes(first)
-    component, size = max(sizes.items(), key=lambda item: (item[1], item[0]))
-    grown = {**sizes, component: size + 2}
-    parallelism = f"--component-parallelism={component}:{size + 2}"
+        sizes = _sizes(first)
+        component, size = max(sizes.items(), key=lambda item: (item[1], item[0]))
+        parallelism = f"--component-parallelism={component}:{size + 2}"
+        _try_update(cluster, name, parallelism, said)
 
-    tried = cluster.heron("update", name, parallelism, *DRY_RUN, settings=BRIDGE)
-    _succeeded(tried)
-    shown, old = printed_plans(tried.stdout)
-    assert canonical(shown) == canonical(_decided(said))
-    assert canonical(old) == canonical(first)
-    assert canonical(_stored(cluster, name)) == canonical(first)
+        _succeeded(cluster.heron("update", name, parallelism, settings=BRIDGE))
+        second = _deployed(cluster, name, said)
+        assert defects(second, {**sizes, component: size + 2}, fresh=False) == []
+        assert moved(first, second) == 0, said[-1].answer.report
+        during = cluster.await_running(name, instances(second))
+        # Survivors are the very same processes.
+        assert {process: during[process] for process in before} == before
 
-    _succeeded(cluster.heron("update", name, parallelism, settings=BRIDGE))
-    second = _stored(cluster, name)
-    assert canonical(second) == canonical(_decided(said))
-    assert defects(second, grown, fresh=False) == []
-    assert moved(first, second) == 0
-    during = cluster.await_running(name, instances(second))
-    # Survivors are the very same processes.
-    assert {process: during[process] for process in before} == before
+        count = len(second.container_plans) + 1
+        containers = f"--container-number={count}"
+        _try_update(cluster, name, containers, said)
 
-    count = len(second.container_plans) + 1
-    containers = f"--container-number={count}"
-    tried = cluster.heron("update", name, containers, *DRY_RUN, settings=BRIDGE)
-    _succeeded(tried)
-    shown, _ = printed_plans(tried.stdout)
-    assert canonical(shown) == canonical(_decided(said))
-    assert canonical(_stored(cluster, name)) == canonical(second)
-
-    _succeeded(cluster.heron("update", name, containers, settings=BRIDGE))
-    third = _stored(cluster, name)
-    assert canonical(third) == canonical(_decided(said))
-    assert defects(third, grown, fresh=False) == []
-    assert len(third.container_plans) == count
-    after = cluster.await_running(name, instances(third))
-    stayed = instances(second) & instances(third)
-    assert {process: after[process] for process in stayed} == {
-        process: during[process] for process in stayed
-    }
-    # Only what had to fill the new container has moved.
-    assert moved(second, third) == len(instances(second) - instances(third)) <= count
-    assert placement(third).keys() == placement(second).keys()
-
-    _succeeded(cluster.heron("kill", name))
-    assert name not in cluster.topologies()
+        _succeeded(cluster.heron("update", name, containers, settings=BRIDGE))
+        third = _deployed(cluster, name, said)
+        assert defects(third, _sizes(second), fresh=False) == []
+        assert len(third.container_plans) == count
+        assert placement(third).keys() == placement(second).keys()
+        after = cluster.await_running(name, instances(third))
+        stayed = instances(second) & instances(third)
+        assert {process: after[process] for process in stayed} == {
+            process: during[process] for process in stayed
+        }
+        # It is known what the new container costs.
+        assert moved(second, third) == _chosen(said).disruption.moved_instances
+        assert len(instances(second) - instances(third)) == moved(second, third)
     heron_cluster.await_state(
         lambda: not cluster.processes(name), f"instances of {name} survive its end"
     )
+
+
+def _try_update(cluster: Cluster, name: str, change: str, said: list[Exchange]) -> None:
+    """An update as a dry run prints what the bridge decides, and changes nothing."""
+    before = canonical(_stored(cluster, name))
+    tried = cluster.heron("update", name, change, *DRY_RUN, settings=BRIDGE)
+    _succeeded(tried)
+    new, old = printed_plans(tried.stdout)
+    assert canonical(new) == canonical(_decided(said))
+    assert canonical(old) == before
+    assert said[-1].context.dry_run
+    assert canonical(_stored(cluster, name)) == before
 
 
 def test_a_dry_run_of_submit_prints_the_plan_and_leaves_nothing(
@@ -148,6 +144,23 @@ def test_a_dry_run_of_submit_prints_the_plan_and_leaves_nothing(
     assert canonical(shown) == canonical(_decided(said))
     assert said[-1].context.dry_run
     assert "Try" not in cluster.topologies()
+
+
+@dataclass(frozen=True)
+class OwnPlans:
+    """What Heron decides without the bridge."""
+
+    submit: Plan
+    update: Plan
+
+
+@pytest.fixture(scope="module")
+def own(cluster: Cluster) -> OwnPlans:
+    off = {"mode": "off"}
+    with cluster.submitted("Own", INACTIVE, settings=off):
+        update = cluster.heron("update", "Own", GROWTH, *DRY_RUN, settings=off)
+        _succeeded(update)
+        return OwnPlans(_stored(cluster, "Own"), printed_plans(update.stdout)[0])
 
 
 FAILURES = ("stopped", "hanging", "garbage", "too slow")
@@ -165,55 +178,41 @@ def _failure(name: str, file: Path, bridge: str) -> AbstractContextManager[objec
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_with_a_failing_bridge_heron_gets_its_own_plan_in_time(
-    cluster: Cluster, bridge: str, sockets: Path, failure: str
+    cluster: Cluster, own: OwnPlans, bridge: str, sockets: Path, failure: str
 ) -> None:
-    alone = _submitted_and_killed(cluster, "Alone", {"mode": "off"})
+    name = f"Fails{FAILURES.index(failure)}"
     settings = {
         "address": f"unix://{SOCKETS}/failing.sock",
         "timeout.ms": int(TIMEOUT_S * 1000),
     }
-    with _failure(failure, sockets / "failing.sock", bridge):
-        submitted = cluster.heron(
-            "submit", EXAMPLES, TOPOLOGY, "Fails", "--deploy-deactivated", settings=settings
-        )
-        _succeeded(submitted)
-        plan = _stored(cluster, "Fails")
-        updated = cluster.heron(
-            "update", "Fails", "--component-parallelism=word:3", *DRY_RUN, settings=settings
-        )
-        _succeeded(updated)
-    own = cluster.heron(
-        "update", "Fails", "--component-parallelism=word:3", *DRY_RUN, settings={"mode": "off"}
-    )
-    _succeeded(cluster.heron("kill", "Fails"))
+    with (
+        _failure(failure, sockets / "failing.sock", bridge),
+        cluster.submitted(name, INACTIVE, settings=settings) as submitted,
+    ):
+        plan = _stored(cluster, name)
+        updated = cluster.heron("update", name, GROWTH, *DRY_RUN, settings=settings)
 
-    assert canonical(plan) == canonical(alone)
-    assert canonical(printed_plans(updated.stdout)[0]) == canonical(printed_plans(own.stdout)[0])
-    waits = _seconds_until_fallback(submitted)
-    assert len(waits) == 2
-    for wait in (*waits, *_seconds_until_fallback(updated)):
-        assert wait <= TIMEOUT_S + GRACE_S
+    _succeeded(updated)
+    assert canonical(plan) == canonical(own.submit)
+    assert canonical(printed_plans(updated.stdout)[0]) == canonical(own.update)
+    waits = [*_seconds_until_fallback(submitted), *_seconds_until_fallback(updated)]
+    assert len(waits) == 3
+    assert max(waits) <= TIMEOUT_S + GRACE_S
 
 
 def test_in_shadow_mode_heron_uses_its_own_plan_and_ours_is_logged(
-    cluster: Cluster, said: list[Exchange]
+    cluster: Cluster, own: OwnPlans, said: list[Exchange]
 ) -> None:
-    alone = _submitted_and_killed(cluster, "Alone", {"mode": "off"})
     heard = len(said)
 
     settings = {**BRIDGE, "mode": "shadow"}
-    submitted = cluster.heron(
-        "submit", EXAMPLES, TOPOLOGY, "Shadow", "--deploy-deactivated", settings=settings
-    )
-    _succeeded(submitted)
-    plan = _stored(cluster, "Shadow")
-    _succeeded(cluster.heron("kill", "Shadow"))
+    with cluster.submitted("Shadow", INACTIVE, settings=settings) as submitted:
+        plan = _stored(cluster, "Shadow")
 
-    assert canonical(plan) == canonical(alone)
+    assert canonical(plan) == canonical(own.submit)
     assert len(said) == heard + 2
-    log = submitted.stdout + submitted.stderr
-    assert "(shadow)" in log
-    assert f"planner {said[-1].answer.report.chosen}" in log
+    assert "(shadow)" in submitted.all_words
+    assert f"planner {said[-1].answer.report.chosen}" in submitted.all_words
 
 
 def test_enabling_twice_changes_nothing_and_disabling_restores(
@@ -234,7 +233,7 @@ def test_enabling_twice_changes_nothing_and_disabling_restores(
 
 
 def _succeeded(finished: Finished) -> None:
-    assert finished.exit_code == 0, (finished.stdout + finished.stderr)[-4000:]
+    assert finished.exit_code == 0, finished.all_words[-4000:]
 
 
 def _stored(cluster: Cluster, topology: str) -> Plan:
@@ -248,26 +247,29 @@ def _decided(said: list[Exchange]) -> Plan:
     return Plan.FromString(said[-1].answer.plan)
 
 
+def _chosen(said: list[Exchange]) -> pb.Candidate:
+    """What the bridge said of the plan that it gave last."""
+    report = said[-1].answer.report
+    return next(c for c in report.candidates if c.planner == report.chosen)
+
+
+def _deployed(cluster: Cluster, topology: str, said: list[Exchange]) -> Plan:
+    """The plan in the state manager, which is the one that the bridge gave last."""
+    plan = _stored(cluster, topology)
+    assert canonical(plan) == canonical(_decided(said))
+    return plan
+
+
 def _sizes(plan: Plan) -> dict[str, int]:
     names = [i.component_name for c in plan.container_plans for i in c.instance_plans]
     return {name: names.count(name) for name in names}
 
 
-def _submitted_and_killed(cluster: Cluster, name: str, settings: dict[str, object]) -> Plan:
-    """The plan of a topology that is gone again."""
-    _succeeded(
-        cluster.heron("submit", EXAMPLES, TOPOLOGY, name, "--deploy-deactivated", settings=settings)
-    )
-    plan = _stored(cluster, name)
-    _succeeded(cluster.heron("kill", name))
-    return plan
-
-
 def _seconds_until_fallback(finished: Finished) -> list[float]:
     """How long each call took, from the lines that tell why the plan is Heron's."""
-    log = finished.stdout + finished.stderr
-    found = re.findall(r"\(fallback\).*?, (\d+) ms, because the bridge", log)
-    assert found, log[-4000:]
+    pattern = r"\(fallback\).*?, (\d+) ms, because the bridge"
+    found = re.findall(pattern, finished.all_words)
+    assert found, finished.all_words[-4000:]
     return [int(milliseconds) / 1000 for milliseconds in found]
 
 

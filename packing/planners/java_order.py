@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 _INITIAL_CAPACITY = 16
 _LOAD_FACTOR = 0.75
+_LONGEST_CHAIN = 8
+_SMALLEST_TABLE_WITH_TREES = 64
 
 
 def string_hash(text: str) -> int:
@@ -25,15 +27,22 @@ def hash_map_order(names: Iterable[str]) -> list[str]:
     """`names`, given in insertion order, in the iteration order of a `java.util.HashMap`.
 
     Buckets by the spread hash; within a bucket the order of insertion, which splitting on resize
-    preserves. (Buckets that became trees, from 8 collisions on, keep it as well in iteration.)
+    preserves. The table doubles when it is three quarters full, and while it is small also when a
+    ninth name comes into one bucket. (From 64 buckets on, such a bucket becomes a tree, whose
+    order is not reproduced.)
     """
-    inserted = list(dict.fromkeys(names))
+    spread: dict[str, int] = {}
     capacity = _INITIAL_CAPACITY
-    while len(inserted) > capacity * _LOAD_FACTOR:
-        capacity *= 2
-
-    def bucket(name: str) -> int:
+    for name in names:
+        if name in spread:
+            continue
         code = string_hash(name)
-        return (code ^ (code >> 16)) & (capacity - 1)
-
-    return sorted(inserted, key=bucket)
+        spread[name] = code ^ (code >> 16)
+        if capacity < _SMALLEST_TABLE_WITH_TREES:
+            bucket = spread[name] & (capacity - 1)
+            chain = sum(other & (capacity - 1) == bucket for other in spread.values())
+            if chain > _LONGEST_CHAIN:
+                capacity *= 2
+        if len(spread) > capacity * _LOAD_FACTOR:
+            capacity *= 2
+    return sorted(spread, key=lambda name: spread[name] & (capacity - 1))

@@ -44,8 +44,6 @@ SOURCES = {
     Source.ASSUMED: wire.ASSUMED,
 }
 PARALLELISM_KEY = "topology.component.parallelism"
-MAX_INSTANCES = 1_000_000
-"""More instances than this in one topology is taken for a mistake; it would exhaust memory."""
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -88,13 +86,6 @@ def topology_from_bytes(data: bytes) -> ParsedTopology:
         raise InvalidRequest(f"the topology with id {message.id!r} has no name")
     components = [_component(spout.comp, Kind.SPOUT) for spout in message.spouts]
     components += [_component(bolt.comp, Kind.BOLT) for bolt in message.bolts]
-    total = sum(max(0, c.parallelism) for c in components)
-    if total > MAX_INSTANCES:
-        largest = max(components, key=lambda c: c.parallelism)
-        raise InvalidRequest(
-            f"the topology asks for {total} instances ({largest.parallelism} of "
-            f"{largest.name!r}); more than {MAX_INSTANCES} are not planned"
-        )
     emitted = {
         (output.stream.component_name, output.stream.id)
         for outputs in (*(s.outputs for s in message.spouts), *(b.outputs for b in message.bolts))
@@ -203,19 +194,22 @@ def plan_from_bytes(data: bytes, topology: Topology, what: str) -> Plan:
         raise InvalidRequest(f"{what} has an instance whose CPU is not a finite number")
     cpu, ram, disk = zip(*sizes, strict=True)
     container_cpu, container_ram, container_disk = zip(*container_sizes, strict=True)
-    return Plan.of(
-        message.id,
-        names,
-        (component, task_id, index, container_id),
-        (np.array(cpu), np.array(ram, dtype=np.int64), np.array(disk, dtype=np.int64)),
-        ids,
-        (
-            np.array(container_cpu),
-            np.array(container_ram, dtype=np.int64),
-            np.array(container_disk, dtype=np.int64),
-        ),
-        scheduled or None,
-    )
+    try:
+        return Plan.of(
+            message.id,
+            names,
+            (component, task_id, index, container_id),
+            (np.array(cpu), np.array(ram, dtype=np.int64), np.array(disk, dtype=np.int64)),
+            ids,
+            (
+                np.array(container_cpu),
+                np.array(container_ram, dtype=np.int64),
+                np.array(container_disk, dtype=np.int64),
+            ),
+            scheduled or None,
+        )
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{what} cannot be: {error}") from None
 
 
 def _amounts(resource: heron.Resource, whose: str) -> tuple[float, int, int]:

@@ -9,12 +9,16 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bridge.workload import describe
+from packing.constraints import MAX_INT
 from packing.errors import InvalidRequest
 from packing.plan import Plan
+from packing.resources import MAX_BYTES, MAX_CORES
 from packing.topology import Topology
 
-Cores = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Bytes = Annotated[int, Field(ge=0)]
+Cores = Annotated[float, Field(ge=0, le=MAX_CORES, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(ge=0, le=MAX_BYTES)]
+Id = Annotated[int, Field(ge=0, le=MAX_INT)]
 
 
 class InstanceEntry(BaseModel):
@@ -23,8 +27,8 @@ class InstanceEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     component: str
-    task_id: int
-    index: int
+    task_id: Id
+    index: Id
     cpu: Cores
     ram: Bytes
     disk: Bytes
@@ -35,7 +39,7 @@ class ContainerEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: int
+    id: Id
     cpu: Cores
     ram: Bytes
     disk: Bytes
@@ -83,12 +87,10 @@ def load_plan(path: Path, topology: Topology) -> Plan:
         entry = PlanFile.model_validate(json.loads(path.read_bytes()))
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path} is not JSON: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{path}: {place or 'the file'}: {first['msg']}") from None
+        raise InvalidRequest(f"{path}: {describe(error)}") from None
+    except (ValueError, RecursionError) as error:  # JSONDecodeError is a ValueError
+        raise InvalidRequest(f"{path} is not JSON: {error}") from None
     placed = [(i, c.id) for c in entry.containers for i in c.instances]
     if not placed:
         raise InvalidRequest(f"{path} holds no instances")
@@ -98,6 +100,13 @@ def load_plan(path: Path, topology: Topology) -> Plan:
                 f"{path}: container {container_id} has an instance of {instance.component!r}, "
                 f"which the topology does not have; it has {', '.join(topology.names)}"
             )
+    try:
+        return _plan(entry, placed, topology)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path}: {error}") from None
+
+
+def _plan(entry: PlanFile, placed: list[tuple[InstanceEntry, int]], topology: Topology) -> Plan:
     return Plan.of(
         entry.id,
         topology.names,

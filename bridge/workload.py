@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from packing.constraints import Constraints, read_constraints
+from packing.constraints import MAX_INT, Constraints, read_constraints
 from packing.errors import InvalidRequest
 from packing.profile import Profile, Source
 from packing.resources import MIB
@@ -20,7 +20,8 @@ from packing.topology import Component, Grouping, Kind, Stream, Topology
 
 SUFFIXES = (".json", ".yaml", ".yml", ".defn")
 
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)]
 
 
 class _Part(BaseModel):
@@ -32,7 +33,7 @@ class ComponentEntry(_Part):
 
     name: str
     kind: Literal["spout", "bolt"]
-    parallelism: int
+    parallelism: Count
     cpu: Amount | None = Field(None, description="cores requested per instance")
     ram_mb: Amount | None = Field(None, description="MiB per instance")
     disk_mb: Amount | None = Field(None, description="MiB per instance")
@@ -54,28 +55,28 @@ class StreamEntry(_Part):
 class ContainersEntry(_Part):
     """How many containers, and how large."""
 
-    count: int = 1
-    max_instances: int | None = None
+    count: Count = 1
+    max_instances: Count | None = None
     usable_ram_mb: Amount | None = None
     usable_cpu: Amount | None = None
     ram_mb: Amount | None = Field(None, description="MiB per container, padding included")
     cpu: Amount | None = Field(None, description="cores per container, padding included")
     disk_mb: Amount | None = None
-    padding_percent: int | None = None
+    padding_percent: Count | None = None
 
 
 class ScaleEntry(_Part):
     """A change of one component's parallelism to try: instances to add, instances to remove."""
 
     component: str
-    up: int = 0
-    down: int = 0
+    up: Count = 0
+    down: Count = 0
 
 
 class WorkloadFile(_Part):
     """A whole workload file."""
 
-    form: str = Field("bench-topology/1", alias="schema")
+    form: Literal["bench-topology/1"] = Field("bench-topology/1", alias="schema")
     name: str
     shape: str | None = None
     instances: int | None = None
@@ -125,6 +126,14 @@ def load_profile(path: Path, topology: Topology) -> Profile:
 
 
 def _load(path: Path) -> Workload:
+    try:
+        return _read_workload(path)
+    except InvalidRequest as error:
+        text = str(error)
+        raise InvalidRequest(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def _read_workload(path: Path) -> Workload:
     if path.suffix == ".defn":
         # Heron's own form needs protobuf, which the others do not.
         from bridge.conversion import topology_from_bytes  # noqa: PLC0415
@@ -139,7 +148,7 @@ def _load(path: Path) -> Workload:
     try:
         entry = WorkloadFile.model_validate(_parse(path))
     except ValidationError as error:
-        raise InvalidRequest(f"{path}: {_describe(error)}") from None
+        raise InvalidRequest(f"{path}: {describe(error)}") from None
     return workload_from_entry(entry)
 
 
@@ -168,6 +177,15 @@ def workload_from_entry(entry: WorkloadFile) -> Workload:
         tuple(Stream(s.source, s.target, s.stream, Grouping(s.grouping)) for s in entry.streams),
     )
     keys = {(s.source, s.target, s.stream): s for s in entry.streams}
+    if len(keys) < len(topology.streams):
+        names = [str(stream) for stream in topology.streams]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise InvalidRequest(f"stream {twice} is listed twice; list it once")
+    if entry.scale is not None and entry.scale.component not in topology.position:
+        raise InvalidRequest(
+            f"scale.component is {entry.scale.component!r}, which the topology does not have; it "
+            f"has {', '.join(topology.names)}"
+        )
     profile = Profile(
         rate_per_s={c.name: c.rate for c in entry.components if c.rate is not None},
         service_s={
@@ -193,7 +211,8 @@ def heron_config(entry: WorkloadFile) -> dict[str, str]:
 
     def put(key: str, value: float | None, unit: int = 1) -> None:
         if value is not None:
-            config[key] = str(round(value * unit)) if unit > 1 else f"{value:.12g}"
+            whole = unit > 1 or isinstance(value, int)
+            config[key] = str(round(value * unit)) if whole else f"{value:.12g}"
 
     put("topology.container.cpu", containers.cpu)
     put("topology.container.ram", containers.ram_mb, MIB)
@@ -229,15 +248,15 @@ def _parse(path: Path) -> object:
 
         try:
             return YAML(typ="safe").load(text)
-        except YAMLError as error:
+        except (YAMLError, ValueError, RecursionError) as error:
             raise InvalidRequest(f"{path} is not YAML: {error}") from None
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # JSONDecodeError is a ValueError
         raise InvalidRequest(f"{path} is not JSON: {error}") from None
 
 
-def _describe(error: ValidationError) -> str:
+def describe(error: ValidationError) -> str:
     """The first complaint of pydantic as a sentence with the field's place and value."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])

@@ -6,13 +6,12 @@ AbstractPacking.java, PackingUtils.java and RoundRobinPacking.java of Heron's pa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from packing.errors import InvalidRequest
-from packing.resources import GIB, MIB, Resources, describe_bytes
+from packing.resources import GIB, MAX_BYTES, MAX_CORES, MIB, Resources, describe_bytes
 
 DEFAULT_INSTANCE = Resources(1.0, GIB, GIB)
 """What Heron gives an instance of which nothing is said (heron.resources.instance.*)."""
@@ -26,6 +25,9 @@ DAEMON_RAM_BYTES = GIB
 MIN_INSTANCE_RAM_BYTES = 192 * MIB
 """The executor subtracts 64 MiB code cache and 128 MiB metaspace from an instance's RAM before it
 sets -Xmx (heron_executor.py); nothing starts with less."""
+
+MAX_INT = 2**31 - 1
+"""Heron keeps counts, task ids and container ids in Java's int."""
 
 Number = TypeVar("Number", int, float)
 
@@ -163,7 +165,8 @@ def _number(
     config: Mapping[str, str],
     key: str,
     parse: Callable[[str], Number],
-    lowest: float,
+    lowest: float = 0,
+    highest: float = MAX_INT,
 ) -> Number | None:
     """The number under `key`; None when the key is absent, InvalidRequest when it is not one."""
     text = config.get(key)
@@ -172,15 +175,24 @@ def _number(
     try:
         value = parse(text.strip())
     except ValueError:
-        raise InvalidRequest(f"{key} is {text!r}, which is not a number") from None
-    if not math.isfinite(value) or value < lowest:
-        raise InvalidRequest(f"{key} is {text}; it must be at least {lowest:g}")
+        raise InvalidRequest(f"{key} is {_shortened(text)!r}, which is not a number") from None
+    if not lowest <= value <= highest:  # also false for what is not a number
+        bound = f"at most {highest:.0f}" if value > highest else f"at least {lowest:g}"
+        raise InvalidRequest(f"{key} is {_shortened(text)}; it must be {bound}")
     return value
 
 
-def _amount(config: Mapping[str, str], key: str, lowest: float = 0) -> int | None:
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _amount(config: Mapping[str, str], key: str) -> int | None:
     """Bytes under `key`. Heron reads them as a whole number."""
-    return _number(config, key, int, lowest)
+    return _number(config, key, int, highest=MAX_BYTES)
+
+
+def _cores(config: Mapping[str, str], key: str) -> float | None:
+    return _number(config, key, float, highest=MAX_CORES)
 
 
 def _per_component(
@@ -188,7 +200,7 @@ def _per_component(
     key: str,
     components: Collection[str],
     parse: Callable[[str], Number],
-    lowest: float,
+    highest: float,
 ) -> dict[str, Number]:
     """A map such as `spout:1,bolt:2` (TopologyUtils.getComponentConfigMap)."""
     values: dict[str, Number] = {}
@@ -203,7 +215,8 @@ def _per_component(
                 f"{key} names component {name!r}, which the topology does not have; "
                 f"it has {', '.join(sorted(components))}"
             )
-        value = _number({key: text}, key, parse, lowest)
+        entry = f"{key} of component {name!r}"
+        value = _number({entry: text}, entry, parse, highest=highest)
         if value is None:
             raise InvalidRequest(f"{key} gives component {name!r} no value")
         values[name] = value
@@ -222,7 +235,7 @@ def read_constraints(
     its value.
     """
     system = system_config or {}
-    cpu_default = _number(system, "heron.resources.instance.cpu", float, 0)
+    cpu_default = _cores(system, "heron.resources.instance.cpu")
     ram_default = _amount(system, "heron.resources.instance.ram")
     disk_default = _amount(system, "heron.resources.instance.disk")
 
@@ -234,9 +247,9 @@ def read_constraints(
             f"topology.packing.ffd.sorting.strategy is {strategy!r}; "
             "it must be RAM_FIRST or CPU_FIRST"
         )
-    deactivate_s = _number(config, "topology.update.deactivate.wait.secs", int, 0)
-    reactivate_s = _number(config, "topology.update.reactivate.wait.secs", int, 0)
-    ram = _per_component(config, "topology.component.rammap", components, int, 0)
+    deactivate_s = _number(config, "topology.update.deactivate.wait.secs", int)
+    reactivate_s = _number(config, "topology.update.reactivate.wait.secs", int)
+    ram = _per_component(config, "topology.component.rammap", components, int, MAX_BYTES)
     for name, ram_bytes in ram.items():
         if ram_bytes <= MIN_INSTANCE_RAM_BYTES:
             raise InvalidRequest(
@@ -244,24 +257,24 @@ def read_constraints(
                 f"instance starts only with more than {MIN_INSTANCE_RAM_BYTES} "
                 f"({describe_bytes(MIN_INSTANCE_RAM_BYTES)}), which Heron takes off its heap"
             )
-    return Constraints(
+    constraints = Constraints(
         container_count=1 if count is None else count,
-        container_cpu_cores=_number(config, "topology.container.cpu", float, 0),
+        container_cpu_cores=_cores(config, "topology.container.cpu"),
         container_ram_bytes=_amount(config, "topology.container.ram"),
         container_disk_bytes=_amount(config, "topology.container.disk"),
-        container_cpu_hint_cores=_number(config, "topology.container.max.cpu.hint", float, 0),
+        container_cpu_hint_cores=_cores(config, "topology.container.max.cpu.hint"),
         container_ram_hint_bytes=_amount(config, "topology.container.max.ram.hint"),
         container_disk_hint_bytes=_amount(config, "topology.container.max.disk.hint"),
         max_instances=_number(config, "topology.container.max.instances", int, 1),
-        padding_percentage=_number(config, "topology.container.padding.percentage", int, 0),
-        cpu_padding_cores=_number(config, "topology.container.cpu.padding", float, 0),
+        padding_percentage=_number(config, "topology.container.padding.percentage", int),
+        cpu_padding_cores=_cores(config, "topology.container.cpu.padding"),
         ram_padding_bytes=_amount(config, "topology.container.ram.padding"),
         component_cpu_cores=_per_component(
-            config, "topology.component.cpumap", components, float, 0
+            config, "topology.component.cpumap", components, float, MAX_CORES
         ),
         component_ram_bytes=ram,
         component_disk_bytes=_per_component(
-            config, "topology.component.diskmap", components, int, 0
+            config, "topology.component.diskmap", components, int, MAX_BYTES
         ),
         stmgr_ram_bytes=_amount(config, "topology.stmgr.ram"),
         metricsmgr_ram_bytes=_amount(config, "topology.metricsmgr.ram"),
@@ -277,3 +290,10 @@ def read_constraints(
             DEFAULT_INSTANCE.disk_bytes if disk_default is None else disk_default,
         ),
     )
+    largest = max(constraints.padding.ram_bytes, constraints.padding.disk_bytes)
+    if largest > MAX_BYTES:
+        raise InvalidRequest(
+            f"the padding of a container comes to {describe_bytes(largest)}; lower "
+            "topology.container.padding.percentage or topology.container.max.instances"
+        )
+    return constraints

@@ -11,7 +11,7 @@ import numpy as np
 
 from packing.arrays import Floats, Ints, sum_by
 from packing.errors import InvalidRequest
-from packing.resources import Resources
+from packing.resources import MAX_BYTES, MAX_CORES, MAX_SUM_BYTES, Resources
 
 
 class Instance(NamedTuple):
@@ -170,6 +170,28 @@ class Plan:
             sum_by(self.container, self.ram_bytes, width).astype(np.int64),
             sum_by(self.container, self.disk_bytes, width).astype(np.int64),
         )
+
+    def impossible_sizes(self) -> Iterator[str]:
+        """What no machine could have or no sum hold, a sentence each."""
+        columns = (
+            ("cores", MAX_CORES, self.cpu_cores, self.container_cpu_cores),
+            ("bytes of RAM", MAX_BYTES, self.ram_bytes, self.container_ram_bytes),
+            ("bytes of disk", MAX_BYTES, self.disk_bytes, self.container_disk_bytes),
+        )
+        for unit, most, of_instances, of_containers in columns:
+            for values in (of_instances, of_containers):
+                wrong = ~((values >= 0) & (values <= most))  # also true for what is not a number
+                if bool(np.any(wrong)):
+                    first = int(np.argmax(wrong))
+                    owner = (
+                        f"an instance of {self.components[self.component[first]]!r}"
+                        if values is of_instances
+                        else f"container {self.container_ids[first]}"
+                    )
+                    yield f"{owner} has {values[first]} {unit}; it must be from 0 to {most:g}"
+                elif unit != "cores" and values.sum(dtype=np.float64) > MAX_SUM_BYTES:
+                    total = values.sum(dtype=np.float64)
+                    yield f"all together have {total:g} {unit}, more than can be planned with"
 
     def instances(self) -> Iterator[Instance]:
         """Instances in canonical order."""

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
-from packing.constraints import Constraints
+from packing.arrays import first_repeated
+from packing.constraints import MAX_INT, Constraints
 from packing.errors import InvalidRequest
 from packing.plan import Plan
 from packing.profile import UNKNOWN, Profile
+from packing.resources import MAX_SUM_BYTES, describe_bytes
 from packing.scheduler import UNKNOWN_SCHEDULER, SchedulerRules
-from packing.topology import Topology
+from packing.topology import MAX_INSTANCES, Topology, check_instance_count
+
+MAX_ID = MAX_INT - MAX_INSTANCES
+"""Highest id of a running plan: new instances and containers get higher ones."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,15 @@ class Request:
             if self.deltas or self.container_count is not None:
                 raise InvalidRequest("changes were given without the current plan they apply to")
             self.constraints.check_fits_a_container(self.topology.names)
+            self._check_sum()
             return
         _check_plan_of_topology(self.current, self.topology)
+        _check_ids(self.current)
+        for complaint in self.current.impossible_sizes():
+            raise InvalidRequest(f"in the current plan {complaint}")
         _check_deltas(self.current, self.deltas)
+        check_instance_count(self.parallelism)
+        self._check_sum()
         if self.container_count is not None:
             instances = sum(self.parallelism.values())
             if not 1 <= self.container_count <= instances:
@@ -57,6 +66,19 @@ class Request:
         self.constraints.check_fits_a_container(
             [name for name, delta in self.deltas.items() if delta > 0]
         )
+
+    def _check_sum(self) -> None:
+        """Refuse amounts whose sums would not be exact."""
+        for what, key in (("RAM", "ram_bytes"), ("disk", "disk_bytes")):
+            total = sum(
+                count * getattr(self.constraints.instance(name), key)
+                for name, count in self.parallelism.items()
+            )
+            if total > MAX_SUM_BYTES:
+                raise InvalidRequest(
+                    f"the instances ask for {describe_bytes(total)} {what} together; more than "
+                    f"{describe_bytes(MAX_SUM_BYTES)} are not planned"
+                )
 
     @cached_property
     def parallelism(self) -> Mapping[str, int]:
@@ -105,10 +127,35 @@ def _check_plan_of_topology(plan: Plan, topology: Topology) -> None:
     for name in topology.names:
         if not plan.parallelism.get(name):
             raise InvalidRequest(f"the current plan has no instance of component {name!r}")
-    _, repeats = np.unique(plan.task_id, return_counts=True)
-    if bool(np.any(repeats > 1)):
-        twice = int(np.unique(plan.task_id)[repeats > 1][0])
+    if plan.components != topology.names:
+        raise InvalidRequest(
+            f"the current plan lists components as {', '.join(plan.components)}, the topology as "
+            f"{', '.join(topology.names)}; both must be in the topology's order"
+        )
+
+
+def _check_ids(plan: Plan) -> None:
+    """Refuse a current plan whose ids Heron could not have given."""
+    for what, values, lowest in (
+        ("container id", plan.container_ids, 1),
+        ("task id", plan.task_id, 1),
+        ("component index", plan.index, 0),
+    ):
+        wrong = values[(values < lowest) | (values > MAX_ID)]
+        if len(wrong):
+            raise InvalidRequest(
+                f"the current plan has {what} {wrong[0]}; it must be from {lowest} to {MAX_ID}"
+            )
+    twice = first_repeated(plan.task_id)
+    if twice is not None:
         raise InvalidRequest(f"task id {twice} appears twice in the current plan")
+    width = int(plan.index.max(initial=0)) + 1
+    twice = first_repeated(plan.component * width + plan.index)
+    if twice is not None:
+        raise InvalidRequest(
+            f"index {twice % width} of component {plan.components[twice // width]!r} appears "
+            "twice in the current plan"
+        )
 
 
 def _check_deltas(plan: Plan, deltas: Mapping[str, int]) -> None:

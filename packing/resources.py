@@ -7,6 +7,12 @@ from dataclasses import dataclass
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
+MAX_BYTES = 1024 * 1024 * GIB
+MAX_CORES = 1e6
+"""No machine has more; amounts above are mistakes."""
+MAX_SUM_BYTES = 2**53
+"""Up to here sums are exact in double precision."""
+
 
 @dataclass(frozen=True)
 class Resources:

@@ -9,6 +9,10 @@ from functools import cached_property
 
 from packing.errors import InvalidRequest
 
+MAX_INSTANCES = 1_000_000
+MAX_COMPONENTS = 2_000
+"""More than this in one topology is taken for a mistake; it would exhaust memory."""
+
 
 class Grouping(enum.Enum):
     """How a stream's tuples are routed to the instances of the component that reads it.
@@ -69,8 +73,8 @@ class Stream:
 class Topology:
     """Components in a fixed order and the streams between them.
 
-    Raises InvalidRequest when names repeat, a stream ends nowhere, a spout reads a stream, or a
-    parallelism is below 1.
+    Raises InvalidRequest when names repeat, a stream ends nowhere, a spout reads a stream, a
+    parallelism is below 1, or there are too many components or instances.
     """
 
     topology_id: str
@@ -82,6 +86,11 @@ class Topology:
         """Refuse what no plan could be made for."""
         if not self.components:
             raise InvalidRequest(f"topology {self.name!r} has no components; it needs a spout")
+        if len(self.components) > MAX_COMPONENTS:
+            raise InvalidRequest(
+                f"topology {self.name!r} has {len(self.components)} components; more than "
+                f"{MAX_COMPONENTS} are not planned"
+            )
         seen: set[str] = set()
         for component in self.components:
             if not component.name:
@@ -97,6 +106,7 @@ class Topology:
                     f"component {component.name!r} has parallelism {component.parallelism}; "
                     "it must be at least 1"
                 )
+        check_instance_count(self.parallelism)
         if not any(component.kind is Kind.SPOUT for component in self.components):
             raise InvalidRequest(f"topology {self.name!r} has no spout, so nothing would flow")
         for stream in self.streams:
@@ -143,4 +153,15 @@ class Topology:
                 replace(c, parallelism=parallelism.get(c.name, c.parallelism))
                 for c in self.components
             ),
+        )
+
+
+def check_instance_count(parallelism: Mapping[str, int]) -> None:
+    """Raise InvalidRequest for more instances than can be planned, naming the largest component."""
+    total = sum(parallelism.values())
+    if total > MAX_INSTANCES:
+        largest = max(parallelism, key=lambda name: parallelism[name])
+        raise InvalidRequest(
+            f"{total} instances were asked for ({parallelism[largest]} of {largest!r}); more than "
+            f"{MAX_INSTANCES} are not planned"
         )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from packing.arrays import Bools, Floats, Ints
-from packing.constraints import MIN_INSTANCE_RAM_BYTES
+from packing.arrays import Bools, Floats, Ints, first_repeated
+from packing.constraints import MAX_INT, MIN_INSTANCE_RAM_BYTES
 from packing.disruption import survivors
 from packing.plan import Plan
 from packing.request import Request
@@ -86,10 +86,18 @@ def _identity(plan: Plan, request: Request) -> list[Violation]:
                 f"the plan is of topology {plan.topology_id!r}, not {topology.topology_id!r}",
             )
         )
+    strangers = [name for name in plan.components if name not in topology.position]
+    if strangers:
+        message = f"component {strangers[0]!r} is not in the topology"
+        found.append(Violation(Rule.TOPOLOGY, message))
+    elif plan.components != topology.names:
+        # Everything else reads the plan by positions in this list.
+        message = (
+            f"the plan lists components as {', '.join(plan.components)}; it must list them as the "
+            f"topology does, {', '.join(topology.names)}"
+        )
+        found.append(Violation(Rule.TOPOLOGY, message))
     has = plan.parallelism
-    for name, count in has.items():
-        if count and name not in topology.position:
-            found.append(Violation(Rule.TOPOLOGY, f"component {name!r} is not in the topology"))
     for name, wanted in request.parallelism.items():
         if has.get(name, 0) != wanted:
             found.append(
@@ -101,77 +109,48 @@ def _identity(plan: Plan, request: Request) -> list[Violation]:
     return found
 
 
-def _first_repeated(values: Ints) -> int | None:
-    ordered = np.sort(values)
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    return int(repeated[0]) if len(repeated) else None
-
-
 def _ids(plan: Plan, request: Request) -> list[Violation]:
     found = []
-    twice = _first_repeated(plan.task_id)
+    for rule, what, values, lowest in (
+        (Rule.TASK_IDS, "task id", plan.task_id, 1),
+        (Rule.COMPONENT_INDEXES, "component index", plan.index, 0),
+        # Container 0 is the topology manager's.
+        (Rule.CONTAINER_IDS, "container id", plan.container_ids, 1),
+    ):
+        wrong = values[(values < lowest) | (values > MAX_INT)]
+        if len(wrong):
+            message = f"{what} {wrong[0]} is not allowed: it must be from {lowest} to {MAX_INT}"
+            found.append(Violation(rule, message))
+    if found:
+        return found
+    twice = first_repeated(plan.task_id)
     if twice is not None:
         found.append(Violation(Rule.TASK_IDS, f"task id {twice} appears twice"))
-    elif request.current is None:
-        expected = np.arange(1, plan.instance_count + 1)
-        if not np.array_equal(np.sort(plan.task_id), expected):
-            found.append(
-                Violation(
-                    Rule.TASK_IDS,
-                    f"a fresh plan numbers its tasks 1 to {plan.instance_count}; this one goes "
-                    f"from {plan.task_id.min(initial=0)} to {plan.task_id.max(initial=0)}",
-                )
+    elif request.current is None and plan.task_id.max(initial=0) != plan.instance_count:
+        found.append(
+            Violation(
+                Rule.TASK_IDS,
+                f"a fresh plan numbers its tasks 1 to {plan.instance_count}; this one goes up to "
+                f"{plan.task_id.max(initial=0)}",
             )
-    elif plan.instance_count and plan.task_id.min() < 1:
-        found.append(Violation(Rule.TASK_IDS, f"task id {plan.task_id.min()} is below 1"))
-    if plan.instance_count:
-        if plan.index.min() < 0:
-            found.append(
-                Violation(Rule.COMPONENT_INDEXES, f"component index {plan.index.min()} is below 0")
-            )
-        else:
-            width = int(plan.index.max()) + 1
-            twice = _first_repeated(plan.component * width + plan.index)
-            if twice is not None:
-                name = plan.components[twice // width]
-                found.append(
-                    Violation(
-                        Rule.COMPONENT_INDEXES,
-                        f"component {name!r} has index {twice % width} twice",
-                    )
-                )
+        )
+    width = int(plan.index.max(initial=0)) + 1
+    twice = first_repeated(plan.component * width + plan.index)
+    if twice is not None:
+        name = plan.components[twice // width]
+        message = f"component {name!r} has index {twice % width} twice"
+        found.append(Violation(Rule.COMPONENT_INDEXES, message))
     if plan.container_count == 0:
         found.append(Violation(Rule.CONTAINER_IDS, "the plan has no containers"))
-    elif plan.container_ids[0] < 1:
-        found.append(
-            Violation(
-                Rule.CONTAINER_IDS,
-                f"container id {plan.container_ids[0]} is not allowed: ids start at 1, and 0 is "
-                "the topology manager's",
-            )
-        )
     empty = np.setdiff1d(np.arange(plan.container_count), plan.container)
     if len(empty):
-        found.append(
-            Violation(
-                Rule.EMPTY_CONTAINER, f"container {plan.container_ids[empty[0]]} has no instances"
-            )
-        )
+        message = f"container {plan.container_ids[empty[0]]} has no instances"
+        found.append(Violation(Rule.EMPTY_CONTAINER, message))
     return found
 
 
 def _sizes(plan: Plan) -> list[Violation]:
-    found = []
-    columns = (
-        ("an instance", plan.cpu_cores, plan.ram_bytes, plan.disk_bytes),
-        ("a container", plan.container_cpu_cores, plan.container_ram_bytes,
-         plan.container_disk_bytes),
-    )  # fmt: skip
-    for what, cpu, ram, disk in columns:
-        for unit, values in (("cores", cpu), ("bytes of RAM", ram), ("bytes of disk", disk)):
-            bad = ~np.isfinite(values) | (values < 0)
-            if bool(np.any(bad)):
-                found.append(Violation(Rule.NOT_A_SIZE, f"{what} has {values[bad][0]:g} {unit}"))
+    found = [Violation(Rule.NOT_A_SIZE, complaint) for complaint in plan.impossible_sizes()]
     if plan.instance_count and not found:
         least = int(np.argmin(plan.ram_bytes))
         if plan.ram_bytes[least] <= MIN_INSTANCE_RAM_BYTES:
@@ -187,14 +166,21 @@ def _sizes(plan: Plan) -> list[Violation]:
 
 
 def _untouched(plan: Plan, request: Request) -> Bools:
-    """Containers whose instances all run there already: their size is not ours to judge."""
+    """Containers whose instances all run there already: their size is not ours to judge.
+
+    An instance that grows is as good as a new one.
+    """
     if request.current is None:
         return np.zeros(plan.container_count, dtype=bool)
     here, there = survivors(plan, request.current)
     stays = np.zeros(plan.instance_count, dtype=bool)
+    current = request.current
+    was_in = current.container_ids[current.container[there]]
     stays[here] = (
-        plan.container_ids[plan.container[here]]
-        == request.current.container_ids[request.current.container[there]]
+        (plan.container_ids[plan.container[here]] == was_in)
+        & (plan.cpu_cores[here] <= current.cpu_cores[there] + CPU_TOLERANCE_CORES)
+        & (plan.ram_bytes[here] <= current.ram_bytes[there])
+        & (plan.disk_bytes[here] <= current.disk_bytes[there])
     )
     newcomers = np.bincount(plan.container[~stays], minlength=plan.container_count)
     return np.asarray(newcomers == 0)
@@ -303,30 +289,34 @@ def _scheduler(plan: Plan, request: Request) -> list[Violation]:
 
 
 def _resized(plan: Plan, request: Request) -> list[Violation]:
-    """Running containers whose instances ask for more than the container was started with."""
+    """Containers whose instances ask for more than an update can give them.
+
+    A running container keeps its size; where all have one size, an added one gets that too.
+    """
     current = request.current
     if current is None or not request.scheduler.enforces_sizes:
         return []
-    granted = current.granted
+    granted = np.full((plan.container_count, 3), np.inf)
     if request.scheduler.homogeneous:
-        granted = np.broadcast_to(granted.max(axis=0), granted.shape)
-    _, here, there = np.intersect1d(
-        plan.container_ids, current.container_ids, assume_unique=True, return_indices=True
-    )
+        granted[:] = current.granted.max(axis=0)
+    else:
+        _, here, there = np.intersect1d(
+            plan.container_ids, current.container_ids, assume_unique=True, return_indices=True
+        )
+        granted[here] = current.granted[there]
     used = np.stack([column.astype(np.float64) for column in plan.used], axis=1)
-    judged = ~_untouched(plan, request)[here]
-    broken = judged & np.any(used[here] > granted[there] + CPU_TOLERANCE_CORES, axis=1)
+    judged = ~_untouched(plan, request)
+    broken = judged & np.any(used > granted + CPU_TOLERANCE_CORES, axis=1)
     if not broken.any():
         return []
     first = int(np.argmax(broken))
-    has, needs = granted[there[first]], used[here[first]]
+    has, needs = granted[first], used[first]
     return [
         Violation(
             Rule.RESIZED,
-            f"container {plan.container_ids[here[first]]} runs with {has[0]:g} cores, "
-            f"{has[1]:.0f} and {has[2]:.0f} bytes and would need {needs[0]:g} cores, "
-            f"{needs[1]:.0f} and {needs[2]:.0f} bytes; the {request.scheduler.name} scheduler "
-            "does not resize it",
+            f"container {plan.container_ids[first]} has {has[0]:g} cores, {has[1]:.0f} bytes of "
+            f"RAM and {has[2]:.0f} of disk and would need {needs[0]:g} cores, {needs[1]:.0f} and "
+            f"{needs[2]:.0f}; the {request.scheduler.name} scheduler does not resize it",
         )
     ]
 

@@ -7,6 +7,7 @@ summed over each container, gives every container-to-container flow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -17,6 +18,9 @@ from packing.errors import InvalidRequest
 from packing.plan import Plan
 from packing.profile import ASSUMED_RATE_PER_S, Profile, StreamKey
 from packing.topology import Grouping, Kind, Stream, Topology
+
+MAX_RATE_PER_S = 1e15
+"""No topology carries more; beyond it sums would lose their meaning."""
 
 
 def stream_key(stream: Stream) -> StreamKey:
@@ -39,7 +43,8 @@ def flows(topology: Topology, profile: Profile) -> Flows:
 
     Solves `x = s + G x`, with G[v, u] the tuples that v receives per input tuple of u, which for a
     DAG is propagation in topological order and for loops their geometric sum. Raises
-    InvalidRequest when a loop amplifies itself (spectral radius of G not below 1).
+    InvalidRequest when a loop amplifies itself (spectral radius of G not below 1), or when rates
+    grow beyond what can be computed with.
     """
     size = len(topology.components)
     spouts = np.zeros(size)
@@ -54,7 +59,20 @@ def flows(topology: Topology, profile: Profile) -> Flows:
     np.add.at(gain_matrix, (targets, sources), gains)
     _refuse_divergence(topology, gain_matrix)
     inputs = np.asarray(np.linalg.solve(np.eye(size) - gain_matrix, spouts), dtype=np.float64)
-    return Flows(inputs, inputs[sources] * gains if len(gains) else np.zeros(0))
+    streams = inputs[sources] * gains if len(gains) else np.zeros(0)
+    _refuse_overflow(topology, inputs, streams)
+    return Flows(inputs, streams)
+
+
+def _refuse_overflow(topology: Topology, inputs: Floats, streams: Floats) -> None:
+    for things, rates in ((topology.names, inputs), (topology.streams, streams)):
+        beyond = ~(rates <= MAX_RATE_PER_S)  # also true for what is not a number
+        if bool(np.any(beyond)):
+            first = int(np.argmax(beyond))
+            raise InvalidRequest(
+                f"{things[first]} would carry {rates[first]:g} tuples/s; lower the rates or "
+                "selectivities that lead to it"
+            )
 
 
 def _gain(stream: Stream, topology: Topology, profile: Profile) -> float:
@@ -65,17 +83,39 @@ def _gain(stream: Stream, topology: Topology, profile: Profile) -> float:
 
 def _refuse_divergence(topology: Topology, gain_matrix: Floats) -> None:
     sources: dict[str, set[str]] = {}
+    targets: dict[str, set[str]] = {}
     for stream in topology.streams:
         sources.setdefault(stream.target, set()).add(stream.source)
-    try:
-        TopologicalSorter(sources).prepare()
-    except CycleError as error:
-        if max(abs(np.linalg.eigvals(gain_matrix))) < 1.0 - 1e-9:
+        targets.setdefault(stream.source, set()).add(stream.target)
+    while True:
+        try:
+            TopologicalSorter(sources).prepare()
+        except CycleError as error:
+            cycle: list[str] = error.args[1]
+        else:
             return
-        raise InvalidRequest(
-            f"the streams form a cycle, {' -> '.join(error.args[1])}, in which tuples multiply "
-            "without end; break the cycle, or state selectivities below 1 along it in a profile"
-        ) from None
+        # Everything that is both upstream and downstream of one component loops together.
+        loop = _reachable(cycle[0], sources) & _reachable(cycle[0], targets)
+        members = [topology.position[name] for name in loop]
+        gains = gain_matrix[np.ix_(members, members)]
+        if not (np.isfinite(gains).all() and max(abs(np.linalg.eigvals(gains))) < 1.0 - 1e-9):
+            raise InvalidRequest(
+                f"the streams form a cycle, {' -> '.join(cycle)}, in which tuples multiply "
+                "without end; break the cycle, or state selectivities below 1 along it in a "
+                "profile"
+            )
+        for name in loop:
+            sources[name] -= loop
+
+
+def _reachable(start: str, following: Mapping[str, set[str]]) -> set[str]:
+    found = {start}
+    left = [start]
+    while left:
+        new = following.get(left.pop(), set()) - found
+        found |= new
+        left += new
+    return found
 
 
 def instance_shares(topology: Topology, plan: Plan, rates: Flows) -> Floats:

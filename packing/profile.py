@@ -62,9 +62,9 @@ class Profile:
         for what, unit, numbers in named:
             for key, value in numbers.items():
                 if not math.isfinite(value) or value < 0:
-                    name = key if isinstance(key, str) else " -".join(key)
+                    name = repr(key) if isinstance(key, str) else "{0} -{2}-> {1}".format(*key)
                     raise InvalidRequest(
-                        f"the {what} of {name!r} is {value} {unit}; it must be 0 or more"
+                        f"the {what} of {name} is {value} {unit}; it must be 0 or more"
                     )
 
     def knows_load(self, topology: Topology) -> bool:

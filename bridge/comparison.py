@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from bridge.plan_file import plan_to_json
 from bridge.planners import planners_for
 from bridge.workload import Workload
-from packing.choose import Candidate, Decision, choose, judge
+from packing.choose import Candidate, Decision, ask, choose
 from packing.disruption import Disruption
 from packing.errors import PackingError
 from packing.model import Prediction
@@ -46,22 +47,21 @@ def rescale(workload: Workload, candidate: Candidate, planner: Planner) -> list[
     for delta in (scale.up, scale.down):
         if not delta:
             continue
-        started_s = time.perf_counter()
         try:
             request = replace(
                 request_for(workload), current=candidate.plan, deltas={scale.component: delta}
             )
-            judged = judge(candidate.planner, planner(request), request)
         except PackingError as error:
             judged = Candidate(candidate.planner, None, failure=str(error))
-        took = replace(judged, took_s=time.perf_counter() - started_s)
-        found.append(Rescale(scale.component, delta, took))
+        else:
+            judged = ask(candidate.planner, planner, request, time.perf_counter)
+        found.append(Rescale(scale.component, delta, judged))
     return found
 
 
 def prediction_to_json(prediction: Prediction) -> dict[str, Any]:
-    """A prediction with units in its keys; null for what is not known."""
-    return {
+    """A prediction with units in its keys; null for what is not known or not finite."""
+    figures = {
         "sustainable_load_factor": prediction.sustainable_load_factor,
         "bottleneck": prediction.bottleneck,
         "traffic_tuples_per_s": prediction.traffic_tuples_per_s,
@@ -73,6 +73,10 @@ def prediction_to_json(prediction: Prediction) -> dict[str, Any]:
         "load_max_over_mean": prediction.load_max_over_mean,
         "highest_cpu_utilisation": prediction.highest_cpu_utilisation,
         "stream_manager_max_tuples_per_s": prediction.stream_manager_max_tuples_per_s,
+    }
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in figures.items()
     }
 
 

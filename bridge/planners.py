@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 
-from packing.errors import InvalidRequest
+from packing.errors import InvalidRequest, UnsupportedRequest
 from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner
 from packing.request import Request
@@ -21,7 +21,8 @@ FREE_COUNT_SHARES = (0.5, 0.75, 1.5)
 def installed_planners() -> dict[str, Planner]:
     """Planners by name: built-in first, then entry points in the order of their names.
 
-    Raises InvalidRequest when an entry point takes the name of a built-in planner.
+    One that cannot be loaded answers every request with the reason. Raises InvalidRequest when an
+    entry point takes a name that is taken.
     """
     planners = dict(BUILT_IN)
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
@@ -29,8 +30,20 @@ def installed_planners() -> dict[str, Planner]:
             raise InvalidRequest(
                 f"entry point {entry.value} calls its planner {entry.name!r}, a name that is taken"
             )
-        planners[entry.name] = entry.load()
+        try:
+            planners[entry.name] = entry.load()
+        except Exception as error:  # someone else's code: the others go on without it
+            planners[entry.name] = _unloadable(entry.value, error)
     return planners
+
+
+def _unloadable(where: str, error: Exception) -> Planner:
+    failure = f"{where} cannot be loaded: {type(error).__name__}: {error}"
+
+    def refuse(_request: Request) -> Plan:
+        raise UnsupportedRequest(failure)
+
+    return refuse
 
 
 def planners_for(request: Request) -> dict[str, Planner]:

@@ -92,7 +92,7 @@ def choose(
     candidates = []
     if heron is not None:
         candidates.append(_from_heron(request, heron))
-    candidates += [_ask(name, planner, request, clock) for name, planner in planners.items()]
+    candidates += [ask(name, planner, request, clock) for name, planner in planners.items()]
     usable = [c for c in candidates if c.usable]
     if not usable:
         complaints = "; ".join(f"{c.planner}: {c.failure}" for c in candidates)
@@ -124,16 +124,27 @@ def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> De
     return Decision(candidate, current, (candidate,), objective, (reason,), basis)
 
 
-def _ask(name: str, planner: Planner, request: Request, clock: Callable[[], float]) -> Candidate:
+def ask(
+    name: str, planner: Planner, request: Request, clock: Callable[[], float] = lambda: 0.0
+) -> Candidate:
+    """One planner's plan, checked and predicted; a candidate without one when the planner fails.
+
+    A planner may be anyone's: whatever it raises or returns is reported, never raised.
+    """
     started_s = clock()
     try:
-        plan = planner(request)
+        plan: object = planner(request)
+        if isinstance(plan, Plan):
+            candidate = judge(name, plan, request)
+        else:
+            failure = f"the planner returned {type(plan).__name__}, not a plan"
+            candidate = Candidate(name, None, failure=failure)
     except PackingError as error:
-        return Candidate(name, None, failure=str(error), took_s=clock() - started_s)
-    except Exception as error:  # a planner may be anyone's: report it, go on with the others
+        candidate = Candidate(name, None, failure=str(error) or type(error).__name__)
+    except Exception as error:
         failure = f"the planner failed with {type(error).__name__}: {error}"
-        return Candidate(name, None, failure=failure, took_s=clock() - started_s)
-    return replace(judge(name, plan, request), took_s=clock() - started_s)
+        candidate = Candidate(name, None, failure=failure)
+    return replace(candidate, took_s=clock() - started_s)
 
 
 def _from_heron(request: Request, heron: HeronPlan) -> Candidate:
@@ -205,7 +216,7 @@ def _reasons(
     reasons += [f"it does not keep to a preference: {v.message}" for v in chosen.violations]
     reasons += [f"{c.planner} has no usable plan: {c.failure}" for c in candidates if not c.usable]
     for other in ranked[1:]:
-        if len(other.violations) > len(chosen.violations):
+        if len({v.rule for v in other.violations}) > len({v.rule for v in chosen.violations}):
             reasons.append(f"{other.planner} ranks lower because {other.violations[0].message}")
     return reasons
 

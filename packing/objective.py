@@ -104,7 +104,7 @@ def score(
 
 
 def _over(value: float, base: float) -> float:
-    """Ratio to a base; 1 where the base is 0 and so is the value."""
-    if base > 0:
-        return value / base
-    return 1.0 if value <= 0 else 1.0 + value
+    """Ratio to a base; 1 where both are 0 or both infinite."""
+    if value == base:
+        return 1.0
+    return value / base if base > 0 else 1.0 + value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import click
@@ -20,8 +21,9 @@ from bridge.comparison import compare, request_for
 from bridge.plan_file import plan_to_json
 from bridge.planners import installed_planners
 from bridge.workload import load_workload
-from packing.choose import judge
+from packing.choose import ask
 from packing.errors import Infeasible, InvalidRequest
+from packing.objective import check_objective
 from packing.plan import Plan
 
 
@@ -47,9 +49,10 @@ def plan(workload: Path, planner: str, objective: str, profile: Path | None, as_
     if planner not in planners:
         raise InvalidRequest(f"planner {planner!r} does not exist; use {', '.join(planners)}")
     request = request_for(loaded)
-    candidate = judge(planner, planners[planner](request), request)
+    check_objective(objective)
+    candidate = ask(planner, planners[planner], request, time.perf_counter)
     if candidate.plan is None or not candidate.usable:
-        raise Infeasible(f"the plan of {planner} could not run: {candidate.failure}")
+        raise Infeasible(f"{planner} has no plan that could run: {candidate.failure}")
     if as_json:
         click.echo(json.dumps(plan_to_json(candidate.plan)))
     else:

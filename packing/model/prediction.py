@@ -119,7 +119,9 @@ def _traffic(
 
 
 def _ratio(load: Floats, capacity: Floats) -> Floats:
-    return np.divide(load, capacity, out=np.full_like(load, np.inf), where=capacity > 0)
+    """Load over capacity; without capacity infinite, unless there is no load either."""
+    without = np.where(load > 0, np.inf, 0.0)
+    return np.divide(load, capacity, out=without, where=capacity > 0)
 
 
 def _weakest(plan: Plan, busy: Floats, load: Floats, cores: Floats) -> tuple[float | None, str]:
@@ -128,7 +130,7 @@ def _weakest(plan: Plan, busy: Floats, load: Floats, cores: Floats) -> tuple[flo
     instance = int(np.argmax(busy))
     container = int(np.argmax(container_use))
     if busy[instance] <= 0:
-        return None, "not known: no component has a service time above 0"
+        return None, "not known: with these rates and service times no instance is ever busy"
     if container_use[container] >= busy[instance]:
         return (
             1.0 / float(container_use[container]),

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from packing.errors import Infeasible
 from packing.planners.placement import Placement
+
+
+def reach_count(placement: Placement, count: int) -> None:
+    """Make `count` containers hold instances: close the highest, then fill the new and the empty.
+
+    Containers to add must have been opened before. Raises Infeasible when a container that is to
+    be closed cannot be emptied.
+    """
+    close_highest(placement, count)
+    share = max(1, int(placement.instances_held.sum()) // len(placement.ids))
+    _fill(placement, placement.opened, share)
+    fill_empty(placement)
 
 
 def close_highest(placement: Placement, count: int) -> None:
@@ -20,7 +34,7 @@ def close_highest(placement: Placement, count: int) -> None:
         by_size = np.argsort(-placement.needs[:, 1], kind="stable")
         for component in by_size.tolist():
             for _ in range(int(placement.counts[component, last])):
-                room = placement.room(component)[:last]
+                room = placement.room_to_move(component, last)[:last]
                 if not len(room) or room.max() < 1:
                     name = placement.request.topology.names[component]
                     raise Infeasible(
@@ -32,20 +46,31 @@ def close_highest(placement: Placement, count: int) -> None:
         placement.drop_last()
 
 
-def fill_empty(placement: Placement) -> None:
-    """Give every empty container its share of instances, taken from the fullest containers.
+def fill_empty(placement: Placement, below: int | None = None) -> None:
+    """Move one instance into every empty container, or those at positions under `below`.
 
-    A container that stays empty would be left out of the plan, and the count not be met.
+    A container that stays empty would be left out of the plan.
     """
-    while True:
-        held = placement.instances_held
-        empty = int(np.argmin(held))
-        fullest = int(np.argmax(held))
-        if held[empty] >= max(1, int(held.sum()) // len(held)) or held[fullest] - held[empty] < 2:
-            return
-        for component in np.argsort(-placement.counts[:, fullest], kind="stable").tolist():
-            if placement.counts[component, fullest] and placement.room(component)[empty]:
-                placement.move(component, fullest, empty)
+    _fill(placement, np.flatnonzero(placement.instances_held[:below] == 0).tolist(), 1)
+
+
+def _fill(placement: Placement, positions: Iterable[int], goal: int) -> None:
+    """Bring containers up to `goal` instances, taken from the fullest that can spare one."""
+    for to in positions:
+        while placement.instances_held[to] < goal:
+            if not _take_one(placement, to):
                 break
-        else:
-            return
+
+
+def _take_one(placement: Placement, to: int) -> bool:
+    held = placement.instances_held
+    for source in np.argsort(-held, kind="stable").tolist():
+        if held[source] - held[to] < 2:
+            return False
+        for component in np.argsort(-placement.counts[:, source], kind="stable").tolist():
+            if not placement.counts[component, source]:
+                break
+            if placement.room_to_move(component, source)[to]:
+                placement.move(component, source, to)
+                return True
+    return False

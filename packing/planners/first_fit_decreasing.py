@@ -21,7 +21,7 @@ import numpy as np
 from packing.constraints import DEFAULT_MAX_INSTANCES
 from packing.errors import Infeasible
 from packing.plan import Plan
-from packing.planners.container_count import close_highest, fill_empty
+from packing.planners.container_count import reach_count
 from packing.planners.java_order import hash_map_order
 from packing.planners.placement import Placement
 from packing.planners.resource_compliant_rr import remove_by_homogeneity
@@ -54,8 +54,7 @@ def first_fit_decreasing(request: Request) -> Plan:
     for name in _decreasing(request, [n for n, d in changes.items() if d > 0]):
         _first_fit(placement, name, changes[name])
     if request.container_count is not None:
-        fill_empty(placement)
-        close_highest(placement, request.container_count)
+        reach_count(placement, request.container_count)
     return placement.build()
 
 

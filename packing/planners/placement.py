@@ -82,13 +82,31 @@ class Placement:
         self.usable = self.usable[:-1]
 
     @property
+    def opened(self) -> list[int]:
+        """Positions of the containers that do not run yet."""
+        current = self.request.current
+        running = set() if current is None else set(current.container_ids.tolist())
+        return [position for position, this in enumerate(self.ids) if this not in running]
+
+    @property
     def instances_held(self) -> Ints:
         """Instances per container."""
         return np.asarray(self.counts.sum(axis=0))
 
     def room(self, component: int) -> Ints:
         """How many more instances of `component` each container can take."""
-        need = self.needs[component]
+        return self._room_for(self.needs[component])
+
+    def room_to_move(self, component: int, position: int) -> Ints:
+        """How many like the instance that `move` would take from `position` each one can take.
+
+        Running instances may have other sizes than new ones get.
+        """
+        if self._find_new(component, position) is not None:
+            return self.room(component)
+        return self._room_for(self._size_of(self._running()[component, position][-1]))
+
+    def _room_for(self, need: Floats) -> Ints:
         free = self.usable - self.used
         fits = np.full(len(self.ids), float(np.iinfo(np.int32).max))
         for resource in range(3):
@@ -131,16 +149,24 @@ class Placement:
         members[component, to] = sorted([*members.get((component, to), []), at])
 
     def _redirect_new(self, component: int, position: int, to: int) -> bool:
+        found = self._find_new(component, position)
+        if found is None:
+            return False
+        positions, at = found
+        positions[at] = to
+        self.counts[component, position] -= 1
+        self.counts[component, to] += 1
+        self.used[position] -= self.needs[component]
+        self.used[to] += self.needs[component]
+        return True
+
+    def _find_new(self, component: int, position: int) -> tuple[Ints, int] | None:
+        """Where the last new instance of `component` in a container is noted."""
         for components, positions in self._added:
             match = np.flatnonzero((components == component) & (positions == position))
             if len(match):
-                positions[match[-1]] = to
-                self.counts[component, position] -= 1
-                self.counts[component, to] += 1
-                self.used[position] -= self.needs[component]
-                self.used[to] += self.needs[component]
-                return True
-        return False
+                return positions, int(match[-1])
+        return None
 
     def build(self) -> Plan:
         """The plan. Container sizes are the instances' sum plus padding.

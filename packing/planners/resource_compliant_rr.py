@@ -25,7 +25,7 @@ import numpy as np
 from packing.arrays import Ints
 from packing.errors import Infeasible
 from packing.plan import Plan
-from packing.planners.container_count import close_highest, fill_empty
+from packing.planners.container_count import reach_count
 from packing.planners.java_order import hash_map_order
 from packing.planners.placement import Placement
 from packing.request import Request
@@ -62,6 +62,13 @@ def _pack(request: Request) -> Plan:
         least = np.nan_to_num(
             sizes.sum(axis=0) / usable, nan=0.0, posinf=total + 1, neginf=total + 1
         )
+    too_large = np.any(sizes > usable, axis=1)
+    if bool(np.any(too_large)):
+        name = names[component[int(np.argmax(too_large))]]
+        raise Infeasible(
+            f"an instance of {name!r} does not fit into an empty container: usable are "
+            f"{usable[0]:g} cores, {usable[1]:.0f} bytes of RAM and {usable[2]:.0f} bytes of disk"
+        )
     count = max(min(constraints.container_count, total), math.ceil(float(least.max()) - 1e-9), 1)
     while count <= total:
         container = np.arange(total) % count
@@ -71,10 +78,7 @@ def _pack(request: Request) -> Plan:
             placement.add_many(component, container)
             return placement.build()
         count += 1
-    raise Infeasible(
-        f"one instance per container does not fit: usable are {usable[0]:g} cores, "
-        f"{usable[1]:.0f} bytes of RAM and {usable[2]:.0f} bytes of disk"
-    )
+    raise AssertionError("every instance fits a container of its own")
 
 
 def _usable(capacity: Resources, padding: Resources) -> tuple[float, float, float]:
@@ -108,8 +112,7 @@ def _repack(request: Request) -> Plan:
             placement.add_many(np.full(len(placed), component), placed)
         else:
             if wanted is not None:
-                fill_empty(placement)
-                close_highest(placement, wanted)
+                reach_count(placement, wanted)
             return placement.build()
         additional += 1
         if wanted is not None or len(current.container_ids) + additional > total:

@@ -17,7 +17,7 @@ from packing.arrays import Bools, Floats, Ints
 from packing.errors import Infeasible
 from packing.flows import flows
 from packing.plan import Plan
-from packing.planners.container_count import close_highest, fill_empty
+from packing.planners.container_count import fill_empty, reach_count
 from packing.planners.placement import Placement, resource_row
 from packing.planners.recipes import ContainerLimits, fill_by_recipes
 from packing.planners.round_robin import deal
@@ -178,46 +178,69 @@ def _repack(request: Request) -> Plan:
     granted = current.granted
     if request.scheduler.homogeneous:
         granted = np.broadcast_to(granted.max(axis=0), granted.shape)
-    placement = Placement(request, None, constraints.padding)
+    placement = Placement(request, None, constraints.padding, constraints.max_instances)
     load = instance_load(target, request.profile, placement.needs[:, 0])
     roomy = np.maximum(granted.max(axis=0) - padding, placement.needs.max(axis=0))
     largest = _usable(request, roomy, placement.needs)
+    if request.scheduler.enforces_sizes and request.scheduler.homogeneous:
+        # Containers that are added start with the size of those that run.
+        largest = np.minimum(largest, roomy + 1e-9)
     # A container stays as large as it was granted, however much the configuration allows.
     placement.usable = granted - padding + 1e-9
     if not request.scheduler.enforces_sizes:
         placement.usable = np.maximum(placement.usable, largest)
+    placement.usable = np.minimum(placement.usable, _hard_limit(request))
     for component, name in enumerate(request.topology.names):
         for _ in range(-request.deltas.get(name, 0)):
             _remove_least_attached(placement, traffic, load, component)
 
     growth = np.array([max(0, request.deltas.get(n, 0)) for n in request.topology.names])
-    stated = constraints.max_instances
-    most = math.inf if stated is None else stated
     fixed = request.container_count is not None or request.scheduler.container_set_fixed
     if request.container_count is not None:
         extra = max(0, request.container_count - current.container_count)
         placement.open(extra)
         placement.usable[len(placement.ids) - extra :] = largest
-    while not _place(placement, traffic, load, growth, most):
-        if fixed:
-            placement.usable = np.maximum(placement.usable, _hard_limit(request))
-            if not _place(placement, traffic, load, growth, most):
-                raise Infeasible(
-                    f"{int(growth.sum())} more instances do not fit into "
-                    f"{len(placement.ids)} containers within the stated container size"
-                )
-            break
-        with np.errstate(divide="ignore", invalid="ignore"):
-            filled = np.nan_to_num(growth @ placement.needs / largest)
-        more = max(1, math.floor(float(filled.max())))
-        placement.open(more)
-        placement.usable[-more:] = largest
+    _grow(placement, traffic, load, growth, None if fixed else largest)
     if request.container_count is not None:
         placement.usable = np.maximum(placement.usable, _hard_limit(request))
-        close_highest(placement, request.container_count)
-    if fixed or request.scheduler.keeps_contiguous_ids:
+        reach_count(placement, request.container_count)
+    elif request.scheduler.container_set_fixed:
         fill_empty(placement)
+    elif request.scheduler.keeps_contiguous_ids:
+        # Empty containers at the high end can be removed, others cannot.
+        fill_empty(placement, int(np.flatnonzero(placement.instances_held)[-1]))
     return placement.build()
+
+
+def _grow(
+    placement: Placement, traffic: Floats, load: Floats, amounts: Ints, added: Floats | None
+) -> None:
+    """Place `amounts`, opening containers with `added` for instances; None to open none.
+
+    Rather than refuse, containers that cannot be added to are taken as large as the user stated.
+    """
+    stated = placement.request.constraints.max_instances
+    most = math.inf if stated is None else stated
+    opened = False
+    while not _place(placement, traffic, load, amounts, most):
+        if added is None:
+            placement.usable = np.maximum(placement.usable, _hard_limit(placement.request))
+            if _place(placement, traffic, load, amounts, most):
+                return
+            raise Infeasible(
+                f"{int(amounts.sum())} more instances do not fit into "
+                f"{len(placement.ids)} containers within the stated container size"
+            )
+        if opened and not placement.instances_held[-1]:
+            raise Infeasible(
+                f"{int(amounts.sum())} more instances do not fit into a container of their own"
+            )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            filled = np.nan_to_num(amounts @ placement.needs / added)
+        more = max(1, math.floor(float(filled.max())))
+        placement.open(more)
+        placement.usable[-more:] = added
+        opened = True
 
 
 def _remove_least_attached(

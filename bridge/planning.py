@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bridge import __version__, logs
@@ -57,9 +58,12 @@ def answer(method: str, request: bytes) -> bytes:
         asked.current,
         asked.deltas,
         asked.container_count,
-        at_rate(profile, asked.topology, asked.options.target_rate_per_s),
+        profile,
         asked.options.containers_free,
     )
+    # Of the spouts that will run: at a repack the topology still has those of the submit.
+    offered = at_rate(profile, planning.target, asked.options.target_rate_per_s)
+    planning = replace(planning, profile=offered)
     decision = choose(
         planning,
         planners_for(planning),

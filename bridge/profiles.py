@@ -17,6 +17,8 @@ def find_profile(name: str, topology: Topology, directory: Path | None) -> Profi
     A profile is a workload file in `directory`. Raises InvalidRequest when a named one does not
     exist or speaks of components that the topology does not have.
     """
+    if name and Path(name).name != name:
+        raise InvalidRequest(f"profile name {name!r} must be a plain file name")
     path = None if directory is None else _file_of(name or topology.name, directory)
     if path is None:
         if not name:
@@ -29,25 +31,26 @@ def find_profile(name: str, topology: Topology, directory: Path | None) -> Profi
 def _file_of(name: str, directory: Path) -> Path | None:
     # A name from a request must not lead out of the folder.
     if Path(name).name != name:
-        raise InvalidRequest(f"profile name {name!r} must be a plain file name")
+        return None
     candidates = (directory / f"{name}{suffix}" for suffix in SUFFIXES if suffix != ".defn")
-    return next((path for path in candidates if path.is_file()), None)
+    try:
+        return next((path for path in candidates if path.is_file()), None)
+    except OSError:  # a name that no file can have
+        return None
 
 
 def at_rate(profile: Profile, topology: Topology, rate_per_s: float) -> Profile:
     """`profile` with the spouts' rates scaled so that they sum to `rate_per_s` tuples/s.
 
-    Spouts of unknown rate share alike by instance. 0 leaves the profile as it is.
+    Where rates are unknown or all 0, spouts share alike by instance. 0 leaves the profile as it is.
     """
     if not rate_per_s:
         return profile
     spouts = [c for c in topology.components if c.kind is Kind.SPOUT]
     rates = {c.name: profile.rate_per_s.get(c.name, 1.0) for c in spouts}
-    if not all(c.name in profile.rate_per_s for c in spouts):
+    if not all(c.name in profile.rate_per_s for c in spouts) or not any(rates.values()):
         rates = dict.fromkeys(rates, 1.0)
     total = sum(rates[c.name] * c.parallelism for c in spouts)
-    if total <= 0:
-        return profile
     return replace(
         profile, rate_per_s={name: rate * rate_per_s / total for name, rate in rates.items()}
     )

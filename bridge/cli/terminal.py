@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from packing.choose import Candidate, Decision
@@ -31,7 +32,7 @@ def sentences(command: Callable[Parameters, Result]) -> Callable[Parameters, Res
         try:
             return command(*args, **kwargs)
         except PackingError as error:
-            click.echo(f"heron-bridge: {error}", err=True)
+            click.echo(f"heron-bridge: {' '.join(str(error).split())}", err=True)
             raise SystemExit(EXIT_REFUSED) from None
 
     return wrapped
@@ -62,7 +63,7 @@ EXPLANATION = (
 def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) -> Table:
     """Packers side by side; fits 80 columns."""
     table = Table(
-        title=title,
+        title=escape(title),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -78,7 +79,7 @@ def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) ->
         table.add_column(HEADINGS[i], justify="right", no_wrap=True)
     for candidate, row in zip(candidates, rows, strict=True):
         mark = " *" if candidate.planner == chosen else ""
-        table.add_row(f"{candidate.planner}{mark}", *(row[i] for i in shown))
+        table.add_row(escape(f"{candidate.planner}{mark}"), *(row[i] for i in shown))
     return table
 
 

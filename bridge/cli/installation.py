@@ -1,0 +1,91 @@
+"""`heron-bridge enable` and `heron-bridge disable`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge import installation
+from bridge.address import TcpAddress, parse_address
+from bridge.installation import HeronInstallation, InstallationError, Outcome
+from bridge.plugin_jars import JAR_NAMES, JarNotBuilt
+
+_heron_home = click.option(
+    "--heron-home",
+    required=True,
+    envvar="HERON_HOME",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the Heron installation, with conf and lib inside.",
+)
+_cluster = click.option(
+    "--cluster",
+    default="local",
+    show_default=True,
+    help="Cluster whose conf/CLUSTER/packing.yaml is changed.",
+)
+
+
+@click.command()
+@_heron_home
+@_cluster
+@click.option(
+    "--address",
+    help="Where the bridge listens: host:port or unix:///absolute/path "
+    f"[default: {installation.DEFAULT_ADDRESS}, or what is set already]",
+)
+@click.option(
+    "--flavour",
+    type=click.Choice(list(JAR_NAMES)),
+    help="Package prefix of this Heron [default: found out from its jars]",
+)
+def enable(heron_home: Path, cluster: str, address: str | None, flavour: str | None) -> None:
+    """Make a cluster of a Heron installation pack through the bridge.
+
+    Copies the plugin into lib/packing and names it in the cluster's packing.yaml, where comments
+    stay and the packing class that was configured becomes the fallback. The original file is kept
+    as packing.yaml.heron-bridge-backup. Calling it again changes nothing, or the address.
+    """
+    if address is not None:
+        try:
+            parsed = parse_address(address)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--address") from None
+        if isinstance(parsed, TcpAddress) and parsed.port == 0:
+            raise click.BadParameter("nobody can reach port 0", param_hint="--address")
+    _carry_out(
+        lambda: installation.enable(HeronInstallation(heron_home, cluster), address, flavour)
+    )
+
+
+@click.command()
+@_heron_home
+@_cluster
+def disable(heron_home: Path, cluster: str) -> None:
+    """Make a cluster of a Heron installation pack as it did before `enable`.
+
+    Restores packing.yaml; where it was edited meanwhile, the edits stay and only the plugin's keys
+    are taken back. Removes the plugin from lib/packing unless another cluster uses it.
+    """
+    _carry_out(lambda: installation.disable(HeronInstallation(heron_home, cluster)))
+
+
+def _carry_out(work: Callable[[], Outcome]) -> Any:
+    try:
+        outcome = work()
+    except (InstallationError, JarNotBuilt) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}")
+    else:
+        for sentence in outcome.sentences:
+            click.echo(sentence)
+
+
+def _fail(sentence: str) -> None:
+    click.echo(f"heron-bridge: {sentence}", err=True)
+    sys.exit(1)

@@ -2,17 +2,21 @@
 
 The fields of `Settings` are the one table of options: the flags of `heron-bridge serve`, its help
 and `docs/settings.md` are made from them.
+
+Checked by hand: a validation library takes longer to load than all the rest of the server.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import os
+import re
 import tomllib
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from typing import Any, Literal, get_args, get_type_hints
 
 from bridge.address import Address, parse_address
 from bridge.errors import InvalidSettings
@@ -21,123 +25,146 @@ from bridge.logs import LogFormat, LogLevel
 Objective = Literal["throughput", "latency", "cost", "balanced", "traffic"]
 
 
+@dataclass(frozen=True)
+class Option:
+    """What is known of an option besides its type and default.
+
+    Numbers are at least `least` and at most `most`; `more_than_zero` excludes 0. `check` raises
+    ValueError with a sentence.
+    """
+
+    description: str
+    least: float = 0
+    most: float = math.inf
+    more_than_zero: bool = False
+    default_text: str | None = None
+    check: Callable[[str], object] | None = None
+
+
+def _about(description: str, **details: Any) -> dict[str, Option]:
+    return {"option": Option(description, **details)}
+
+
 def _available_cores() -> int:
     # Not os.cpu_count(): in a container, or under taskset, fewer of them are ours.
     return len(os.sched_getaffinity(0))
 
 
-class Settings(BaseModel):
-    """Options of the server; units are part of the names."""
+def _check_mode(text: str) -> None:
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ValueError("write permissions as three octal digits, such as 0660")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    address: str = Field(
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Options of the server; units are part of the names. Made by `load`, which checks them."""
+
+    address: str = field(
         default="localhost:50550",
-        description="Where to listen: host:port, or unix:///absolute/path for a socket file.",
+        metadata=_about(
+            "Where to listen: host:port, or unix:///absolute/path for a socket file.",
+            check=parse_address,
+        ),
     )
-    allow_insecure: bool = Field(
+    allow_insecure: bool = field(
         default=False,
-        description="Listen beyond this machine without TLS or without a token. Whoever reaches "
-        "the port may then use the bridge, and requests travel in the clear.",
+        metadata=_about(
+            "Listen beyond this machine without TLS or without a token. Whoever reaches the port "
+            "may then use the bridge, and requests travel in the clear."
+        ),
     )
-    socket_mode: str = Field(
-        default="0600",
-        pattern=r"^0?[0-7]{3}$",
-        description="Permissions of the socket file, octal.",
+    socket_mode: str = field(
+        default="0600", metadata=_about("Permissions of the socket file, octal.", check=_check_mode)
     )
-    tls_cert_file: Path | None = Field(
-        default=None, description="PEM file with the server's certificate chain; turns TLS on."
+    tls_cert_file: Path | None = field(
+        default=None, metadata=_about("PEM file with the server's certificate chain; turns TLS on.")
     )
-    tls_key_file: Path | None = Field(
-        default=None, description="PEM file with the private key of the certificate."
+    tls_key_file: Path | None = field(
+        default=None, metadata=_about("PEM file with the private key of the certificate.")
     )
-    tls_client_ca_file: Path | None = Field(
+    tls_client_ca_file: Path | None = field(
         default=None,
-        description="PEM file with the authorities whose client certificates are accepted; "
-        "clients without such a certificate are refused.",
+        metadata=_about(
+            "PEM file with the authorities whose client certificates are accepted; clients without "
+            "such a certificate are refused."
+        ),
     )
-    token_file: Path | None = Field(
+    token_file: Path | None = field(
         default=None,
-        description="File with the token that callers send as `authorization: Bearer <token>`. "
-        "Health checks need none.",
+        metadata=_about(
+            "File with the token that callers send as `authorization: Bearer <token>`. Health "
+            "checks need none."
+        ),
     )
-    workers: int = Field(
+    workers: int = field(
         default_factory=_available_cores,
-        ge=1,
-        le=1024,
-        description="Processes that plan, each one request at a time.",
-        json_schema_extra={"default_text": "one per available core"},
+        metadata=_about(
+            "Processes that plan, each one request at a time.",
+            least=1,
+            most=1024,
+            default_text="one per available core",
+        ),
     )
-    queue_size: int = Field(
+    queue_size: int = field(
         default=16,
-        ge=0,
-        le=100_000,
-        description="Requests that may wait for a worker; one more is answered RESOURCE_EXHAUSTED.",
+        metadata=_about(
+            "Requests that may wait for a worker; one more is answered RESOURCE_EXHAUSTED.",
+            most=100_000,
+        ),
     )
-    max_message_bytes: int = Field(
+    max_message_bytes: int = field(
         default=16 * 2**20,
-        ge=1024,
-        le=2**30,
-        description="Largest request; a larger one is answered RESOURCE_EXHAUSTED.",
+        metadata=_about(
+            "Largest request; a larger one is answered RESOURCE_EXHAUSTED.", least=1024, most=2**30
+        ),
     )
-    max_planning_s: float = Field(
+    max_planning_s: float = field(
         default=30.0,
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
-        description="Longest time for one request, waiting included, whatever deadline its "
-        "caller set; the deadline of a request that has none.",
+        metadata=_about(
+            "Longest time for one request, waiting included, whatever deadline its caller set; the "
+            "deadline of a request that has none.",
+            more_than_zero=True,
+            most=86_400,
+        ),
     )
-    max_worker_memory_bytes: int = Field(
+    max_worker_memory_bytes: int = field(
         default=2 * 2**30,
-        ge=128 * 2**20,
-        description="Memory that one worker may allocate; a request that needs more is answered "
-        "RESOURCE_EXHAUSTED.",
+        metadata=_about(
+            "Memory that one worker may allocate; a request that needs more is answered "
+            "RESOURCE_EXHAUSTED.",
+            least=128 * 2**20,
+            most=2**60,
+        ),
     )
-    grace_s: float = Field(
+    grace_s: float = field(
         default=10.0,
-        ge=0,
-        le=86_400,
-        allow_inf_nan=False,
-        description="How long requests may go on after SIGTERM. A second SIGTERM ends them.",
+        metadata=_about(
+            "How long requests may go on after SIGTERM. A second SIGTERM ends them.", most=86_400
+        ),
     )
-    objective: Objective = Field(
-        default="balanced", description="What plans are chosen for when a request does not say."
+    objective: Objective = field(
+        default="balanced",
+        metadata=_about("What plans are chosen for when a request does not say."),
     )
-    profiles_dir: Path | None = Field(
-        default=None, description="Folder with the profiles that requests may name."
+    profiles_dir: Path | None = field(
+        default=None, metadata=_about("Folder with the profiles that requests may name.")
     )
-    log_format: LogFormat = Field(
-        default="json", description="Log lines as JSON objects or as text for people."
+    log_format: LogFormat = field(
+        default="json", metadata=_about("Log lines as JSON objects or as text for people.")
     )
-    log_level: LogLevel = Field(default="info", description="Least severe events to log.")
-
-    @field_validator("address")
-    @classmethod
-    def _address_is_readable(cls, text: str) -> str:
-        parse_address(text)
-        return text
-
-    @model_validator(mode="after")
-    def _options_fit_together(self) -> Self:
-        if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError("tls_cert_file and tls_key_file go together: give both or neither")
-        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
-            raise ValueError("tls_client_ca_file needs tls_cert_file and tls_key_file")
-        missing = [name for name in ("tls_cert_file", "token_file") if getattr(self, name) is None]
-        if missing and not self.listen_address.is_local and not self.allow_insecure:
-            raise ValueError(
-                f"address = {self.address!r} can be reached from other machines, but "
-                f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not set; set "
-                f"{'them' if len(missing) > 1 else 'it'}, listen on localhost or a unix socket, "
-                "or accept the risk with allow_insecure = true"
-            )
-        return self
+    log_level: LogLevel = field(default="info", metadata=_about("Least severe events to log."))
 
     @property
     def listen_address(self) -> Address:
         """`address`, parsed."""
         return parse_address(self.address)
+
+
+OPTIONS: dict[str, Option] = {part.name: part.metadata["option"] for part in fields(Settings)}
+_DEFAULTS = {
+    part.name: None if part.default is MISSING else part.default for part in fields(Settings)
+}
+_HINTS = get_type_hints(Settings)
 
 
 def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
@@ -146,45 +173,86 @@ def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
     Relative paths in the file are relative to the file's folder. Raises InvalidSettings.
     """
     from_file = _read_toml(config_file) if config_file is not None else {}
-    for name in from_file:
-        if name not in Settings.model_fields:
-            close = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"the options are: {_names()}"
-            raise InvalidSettings(f"{config_file}: {name!r} is no option; {hint}")
-    given = {name: value for name, value in flags.items() if value is not None}
-    try:
-        return Settings.model_validate(from_file | given)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        text = problem["msg"].removeprefix("Value error, ")
-        if not problem["loc"]:
-            raise InvalidSettings(text) from None
-        name = str(problem["loc"][0])
-        source = f"--{name.replace('_', '-')}" if name in given else f"{name} in {config_file}"
-        raise InvalidSettings(f"{source} = {_brief(problem['input'])}: {text}") from None
+    from_flags = {name: value for name, value in flags.items() if value is not None}
+    values: dict[str, Any] = {}
+    for name, value in (from_file | from_flags).items():
+        if name not in OPTIONS:
+            close = difflib.get_close_matches(name, OPTIONS, n=1, cutoff=0.5)
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"the options are: {', '.join(OPTIONS)}"
+            )
+            source = "flags" if name in from_flags else config_file
+            raise InvalidSettings(f"{source}: {name!r} is no option; {hint}")
+        try:
+            values[name] = _checked(name, value)
+        except ValueError as error:
+            source = (
+                f"--{name.replace('_', '-')}" if name in from_flags else f"{name} in {config_file}"
+            )
+            raise InvalidSettings(f"{source} = {_brief(value)}: {error}") from None
+    settings = Settings(**values)
+    _check_together(settings)
+    return settings
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value in the type of its option; raise ValueError with a sentence."""
+    option, kind = OPTIONS[name], option_type(name)
+    if isinstance(kind, tuple):
+        if value not in kind:
+            raise ValueError(f"write one of {', '.join(map(repr, kind))}")
+        return value
+    if kind is float and type(value) is int:
+        value = float(value)
+    if kind is Path and isinstance(value, str):
+        value = Path(value)
+    # A bool is an int to isinstance, but nobody means 1 by true.
+    fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    if not fits:
+        raise ValueError(f"write {_KIND_WORDS[kind]}")
+    if kind in (int, float) and (
+        not option.least <= value <= option.most or (option.more_than_zero and value == 0)
+    ):
+        least = "more than 0" if option.more_than_zero else f"at least {option.least}"
+        raise ValueError(f"write a number that is {least} and at most {option.most}")
+    if option.check is not None:
+        option.check(value)
+    return value
+
+
+def _check_together(settings: Settings) -> None:
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        raise InvalidSettings("tls_cert_file and tls_key_file go together: give both or neither")
+    if settings.tls_client_ca_file is not None and settings.tls_cert_file is None:
+        raise InvalidSettings("tls_client_ca_file needs tls_cert_file and tls_key_file")
+    missing = [name for name in ("tls_cert_file", "token_file") if getattr(settings, name) is None]
+    if missing and not settings.listen_address.is_local and not settings.allow_insecure:
+        several = len(missing) > 1
+        raise InvalidSettings(
+            f"address = {settings.address!r} can be reached from other machines, but "
+            f"{' and '.join(missing)} {'are' if several else 'is'} not set; set "
+            f"{'them' if several else 'it'}, listen on localhost or a unix socket, or accept the "
+            "risk with allow_insecure = true"
+        )
 
 
 def option_type(name: str) -> type | tuple[str, ...]:
     """Type of an option's value, or the words it may have."""
-    annotation: Any = Settings.model_fields[name].annotation
-    if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    inner = [part for part in get_args(annotation) if part is not type(None)]
-    if get_origin(annotation) is Annotated or inner:
-        annotation = inner[0]
-    assert isinstance(annotation, type)
-    return annotation
+    hint = _HINTS[name]
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    if parts and isinstance(parts[0], str):
+        return tuple(parts)
+    kind = parts[0] if parts else hint
+    assert isinstance(kind, type)
+    return kind
 
 
 def default_text(name: str) -> str:
     """An option's default for people, empty when it has none."""
-    field = Settings.model_fields[name]
-    extra = field.json_schema_extra
-    if isinstance(extra, dict) and "default_text" in extra:
-        return str(extra["default_text"])
-    if field.default is None:
-        return ""
-    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+    text, default = OPTIONS[name].default_text, _DEFAULTS[name]
+    if text is not None or default is None:
+        return text or ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def render_markdown() -> str:
@@ -199,20 +267,24 @@ def render_markdown() -> str:
         "| option | value | default | meaning |",
         "|---|---|---|---|",
     ]
-    for name, field in Settings.model_fields.items():
+    for name, option in OPTIONS.items():
         kind = option_type(name)
-        value = " \\| ".join(kind) if isinstance(kind, tuple) else _KIND_WORDS[kind]
+        value = (
+            " or ".join(f"`{word}`" for word in kind)
+            if isinstance(kind, tuple)
+            else _KIND_WORDS[kind]
+        )
         default = f"`{text}`" if (text := default_text(name)) and " " not in text else text
-        lines.append(f"| `{name}` | {value} | {default} | {field.description} |")
+        lines.append(f"| `{name}` | {value} | {default} | {option.description} |")
     return "\n".join(lines) + "\n"
 
 
 _KIND_WORDS: dict[type, str] = {
-    str: "text",
-    bool: "true \\| false",
-    int: "whole number",
-    float: "number",
-    Path: "path",
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Path: "a path",
 }
 
 
@@ -225,13 +297,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path} is no valid TOML: {error}") from None
     for name, value in values.items():
-        if name in Settings.model_fields and option_type(name) is Path and isinstance(value, str):
+        if name in OPTIONS and option_type(name) is Path and isinstance(value, str):
             values[name] = path.parent / value
     return values
-
-
-def _names() -> str:
-    return ", ".join(Settings.model_fields)
 
 
 def _brief(value: object) -> str:

@@ -10,7 +10,7 @@ import click
 
 from bridge import logs, server
 from bridge.errors import CannotStart, InvalidSettings
-from bridge.settings import Settings, default_text, load, option_type
+from bridge.settings import OPTIONS, default_text, load, option_type
 
 # What went wrong, as exit status. 2 is also what click uses for a wrong command line.
 SETTINGS_WRONG = 2
@@ -20,7 +20,7 @@ CANNOT_START = 3
 def _flag(name: str) -> click.Option:
     """The flag of one option; None when it is not given, so that the file can decide."""
     kind = option_type(name)
-    description = Settings.model_fields[name].description or ""
+    description = OPTIONS[name].description
     text = default_text(name)
     extra: dict[str, Any] = {}
     flag = f"--{name.replace('_', '-')}"
@@ -41,7 +41,7 @@ def _flag(name: str) -> click.Option:
     )
 
 
-@click.command(params=[_flag(name) for name in Settings.model_fields])
+@click.command(params=[_flag(name) for name in OPTIONS])
 @click.option(
     "--config",
     "config_file",

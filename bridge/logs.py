@@ -22,6 +22,11 @@ _notes: ContextVar[dict[str, Any] | None] = ContextVar("notes", default=None)
 
 def event(name: str, /, *, level: int = logging.INFO, **fields: Any) -> None:
     """Log one event; fields whose value is None are left out."""
+    record(name, level, fields)
+
+
+def record(name: str, level: int, fields: dict[str, Any]) -> None:
+    """Log one event whose fields may have any names; None is left out."""
     known = {key: value for key, value in fields.items() if value is not None}
     _logger.log(level, name, extra={"fields": known})
 

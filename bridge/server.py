@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import time
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # What answers requests in the workers, as `module:function`.
 ANSWER = "bridge.planning:answer"
+
+LARGE_ALLOCATION_BYTES = 256 * 2**10
 
 
 def run(settings: Settings, answer: str = ANSWER) -> None:
@@ -47,6 +50,7 @@ class _StopSignals:
 
 async def _serve(settings: Settings, answer: str) -> None:
     started = time.perf_counter()
+    _give_memory_back()
     loop = asyncio.get_running_loop()
     stop = _StopSignals(asyncio.Event(), asyncio.Event())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -109,3 +113,15 @@ async def _started(pool: WorkerPool, stop: _StopSignals) -> bool:
 async def _report_health(endpoint: Endpoint, usable: asyncio.Queue[bool]) -> None:
     while True:
         await endpoint.set_serving(await usable.get())
+
+
+def _give_memory_back() -> None:
+    """Let glibc return large messages to the system when they are freed.
+
+    By itself it takes the first one for a sign that more will follow, and keeps such memory.
+    """
+    m_mmap_threshold = -3
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(m_mmap_threshold, LARGE_ALLOCATION_BYTES)
+    # For the workers, which start afterwards.
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(LARGE_ALLOCATION_BYTES))

@@ -8,18 +8,19 @@ sentence from a worker, not a parse failure from the transport.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
 import logging
 import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from bridge import logs
-from bridge.errors import BridgeError
 from bridge.workers import DeadlinePassed, QueueFull, WorkerDied, WorkerPool
 
 SERVICE_NAME = "heron.bridge.v1.PackingBridge"
@@ -42,18 +43,22 @@ else:
     Interceptor = grpc.aio.ServerInterceptor
 
 
-class Refused(BridgeError):
-    """A request ends without a response: status code, sentence, and fields for the log."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a request ends: with a response, or with a sentence; and fields for the log."""
 
-    def __init__(self, code: grpc.StatusCode, sentence: str, **fields: Any) -> None:
-        """Keep the sentence short enough for the wire, on one line."""
-        line = " ".join(sentence.split())
-        if len(line) > MAX_SENTENCE_CHARACTERS:
-            line = line[: MAX_SENTENCE_CHARACTERS - 1] + "…"
-        super().__init__(line)
-        self.code = code
-        self.sentence = line
-        self.fields = fields
+    code: grpc.StatusCode
+    response: bytes = b""
+    sentence: str | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def refusal(code: grpc.StatusCode, sentence: str, fields: dict[str, Any] | None = None) -> Outcome:
+    """An outcome without a response; its sentence becomes one line, short enough for the wire."""
+    line = " ".join(sentence.split())
+    if len(line) > MAX_SENTENCE_CHARACTERS:
+        line = line[: MAX_SENTENCE_CHARACTERS - 1] + "…"
+    return Outcome(code, sentence=line, fields=fields or {})
 
 
 class PackingBridge(GenericHandler):
@@ -67,7 +72,9 @@ class PackingBridge(GenericHandler):
         self._idle = asyncio.Event()
         self._idle.set()
         self._handlers = {
-            f"/{SERVICE_NAME}/{method}": grpc.unary_unary_rpc_method_handler(self._handler(method))
+            f"/{SERVICE_NAME}/{method}": grpc.unary_unary_rpc_method_handler(
+                functools.partial(self._answer, method)
+            )
             for method in METHODS
         }
 
@@ -86,12 +93,6 @@ class PackingBridge(GenericHandler):
         """Wait until no request is in flight."""
         await self._idle.wait()
 
-    def _handler(self, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        async def handle(request: bytes, context: Context) -> bytes:
-            return await self._answer(method, request, context)
-
-        return handle
-
     async def _answer(self, method: str, request: bytes, context: Context) -> bytes:
         started = time.perf_counter()
         self._in_flight += 1
@@ -99,44 +100,41 @@ class PackingBridge(GenericHandler):
         # Only then has the outcome left; a stopping server must not cut it off before.
         # The stubs want a class of theirs where gRPC takes any callable.
         context.add_done_callback(self._one_done)  # type: ignore[arg-type]
-        code, fields = grpc.StatusCode.OK, dict[str, Any]()
+        request_bytes = len(request)
+        outcome = Outcome(grpc.StatusCode.UNKNOWN)
         try:
-            response, fields = await self._plan(method, request, context)
-            return response
-        except Refused as refusal:
-            code, fields = refusal.code, {"sentence": refusal.sentence, **refusal.fields}
-            await context.abort(code, refusal.sentence)
+            outcome = await self._outcome(method, request, context)
         except asyncio.CancelledError:
             # The transport cancels for both reasons; only the clock tells them apart. A caller
             # whose deadline passes cancels too, a little ahead of ours.
             remaining_s = context.time_remaining()
             passed = remaining_s is not None and remaining_s < CLOCK_DIFFERENCE_S
-            code = grpc.StatusCode.DEADLINE_EXCEEDED if passed else grpc.StatusCode.CANCELLED
+            codes = grpc.StatusCode
+            outcome = Outcome(codes.DEADLINE_EXCEEDED if passed else codes.CANCELLED)
             raise
-        except Exception:  # the border to the caller, who is told; the log has the rest
-            code = grpc.StatusCode.INTERNAL
-            incident = secrets.token_hex(4)
-            fields = {"incident": incident, "trace": traceback.format_exc()}
-            await context.abort(
-                code, f"a defect of the bridge; its log has the details under incident {incident}"
-            )
         finally:
-            logs.event(
-                "request",
-                level=logging.ERROR if code is grpc.StatusCode.INTERNAL else logging.INFO,
-                method=method,
-                code=code.name,
-                took_ms=round(1000 * (time.perf_counter() - started), 2),
-                peer=context.peer(),
-                request_bytes=len(request),
-                **fields,
-            )
-        raise AssertionError("abort() raises")
+            level = logging.INFO
+            if outcome.code is grpc.StatusCode.INTERNAL:
+                level = logging.ERROR
+            fields: dict[str, Any] = {
+                "method": method,
+                "code": outcome.code.name,
+                "took_ms": round(1000 * (time.perf_counter() - started), 2),
+                "peer": context.peer(),
+                "request_bytes": request_bytes,
+                "sentence": outcome.sentence,
+            }
+            # Planning is free to choose names; where they meet, these here win.
+            fields |= {key: value for key, value in outcome.fields.items() if key not in fields}
+            logs.record("request", level, fields)
+        # gRPC keeps the exception of an abort, and with it this frame, in a reference cycle:
+        # megabytes should not wait there for the garbage collector.
+        del request
+        if outcome.sentence is not None:
+            await context.abort(outcome.code, outcome.sentence)
+        return outcome.response
 
-    async def _plan(
-        self, method: str, request: bytes, context: Context
-    ) -> tuple[bytes, dict[str, Any]]:
-        """Return the response and the fields that the worker noted."""
+    async def _outcome(self, method: str, request: bytes, context: Context) -> Outcome:
         remaining_s = context.time_remaining()
         budget_s = self._max_planning_s
         if remaining_s is not None:
@@ -144,31 +142,38 @@ class PackingBridge(GenericHandler):
         try:
             reply = await self._pool.ask(method, request, budget_s)
         except QueueFull as error:
-            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)) from None
+            return refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except DeadlinePassed:
             whose = (
                 "the request's deadline"
                 if budget_s == remaining_s
                 else f"max_planning_s = {self._max_planning_s:g}"
             )
-            raise Refused(
+            return refusal(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 f"no answer within {budget_s:.3f} s ({whose}); planning was stopped",
-            ) from None
+            )
         except WorkerDied as error:
             incident = secrets.token_hex(4)
-            raise Refused(
+            return refusal(
                 grpc.StatusCode.INTERNAL,
                 f"the process that planned this request ended: {error}; another one is started, "
                 f"and the log has this under incident {incident}",
-                incident=incident,
-            ) from None
+                {"incident": incident},
+            )
+        except Exception:  # the border to the caller, who is told; the log has the rest
+            incident = secrets.token_hex(4)
+            return refusal(
+                grpc.StatusCode.INTERNAL,
+                f"a defect of the bridge; its log has the details under incident {incident}",
+                {"incident": incident, "trace": traceback.format_exc()},
+            )
         if reply.code == "OK":
-            return reply.response, reply.notes
-        raise Refused(
+            return Outcome(grpc.StatusCode.OK, reply.response, fields=reply.notes)
+        return refusal(
             grpc.StatusCode[reply.code],
             reply.sentence,
-            **{"incident": reply.incident, "trace": reply.trace, **reply.notes},
+            reply.notes | {"incident": reply.incident, "trace": reply.trace},
         )
 
     def _one_done(self, _: Context) -> None:

@@ -54,13 +54,18 @@ def children(pid: int) -> list[int]:
 class BridgeProcess:
     """A running `heron-bridge serve` whose log lines are collected."""
 
-    def __init__(self, address: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        address: str,
+        arguments: Sequence[str],
+        module: str = "tests.bridge.serve_stand_in",
+    ) -> None:
         self.address = address
         self.process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
-                "tests.bridge.serve_stand_in",
+                module,
                 "serve",
                 "--address",
                 address,

@@ -11,24 +11,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge import logs
+from bridge import fork_server, logs
 from bridge.settings import Settings
 from bridge.worker_loop import WorkerSpec
-from bridge.workers import WorkerPool, prepare_forkserver
+from bridge.workers import WorkerPool
 
 if TYPE_CHECKING:
     from bridge.endpoint import Endpoint
 
-# What answers requests in the workers, as `module:function`.
-ANSWER = "bridge.planning:answer"
 
-LARGE_ALLOCATION_BYTES = 256 * 2**10
+def run(settings: Settings, answer: str) -> None:
+    """Serve what `answer` (`module:function`) answers, until SIGTERM or SIGINT.
 
-
-def run(settings: Settings, answer: str = ANSWER) -> None:
-    """Serve until SIGTERM or SIGINT, then let the requests in flight end.
-
-    They have `grace_s`, or until a second signal. Raises CannotStart.
+    Then the requests in flight have `grace_s`, or until a second signal. Raises CannotStart.
     """
     asyncio.run(_serve(settings, answer))
 
@@ -74,7 +69,7 @@ async def _serve(settings: Settings, answer: str) -> None:
     )
     async with contextlib.AsyncExitStack() as stack:
         # The workers first: they start in other processes while this one imports gRPC.
-        prepare_forkserver(answer)
+        fork_server.prepare(answer)
         pool.start()
         stack.push_async_callback(pool.close)
         await asyncio.sleep(0)
@@ -122,6 +117,4 @@ def _give_memory_back() -> None:
     """
     m_mmap_threshold = -3
     with contextlib.suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(m_mmap_threshold, LARGE_ALLOCATION_BYTES)
-    # For the workers, which start afterwards.
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(LARGE_ALLOCATION_BYTES))
+        ctypes.CDLL(None).mallopt(m_mmap_threshold, fork_server.LARGE_ALLOCATION_BYTES)

@@ -96,11 +96,6 @@ def frame(message: object) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-def module_of(answer: str) -> str:
-    """The module in `module:function`."""
-    return answer.partition(":")[0]
-
-
 def run(connection: socket.socket, spec: WorkerSpec) -> None:
     """Answer requests until the bridge closes the connection."""
     # A terminal or a service manager signals the whole group; the bridge alone decides when its

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import multiprocessing
 import os
 import pickle
 import signal
@@ -26,7 +25,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
-from bridge import logs, worker_loop
+from bridge import fork_server, logs, worker_loop
 from bridge.errors import BridgeError, CannotStart
 from bridge.worker_loop import Ready, Reply, Task, WorkerSpec
 
@@ -37,7 +36,6 @@ BURIAL_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 
-_context = multiprocessing.get_context("forkserver")
 _start_lock = threading.Lock()
 
 
@@ -55,21 +53,6 @@ class WorkerDied(BridgeError):
 
 class PoolUnusable(CannotStart):
     """No worker can be started; the sentence says why."""
-
-
-def prepare_forkserver(answer: str) -> None:
-    """Start the process that workers are forked from, and let it import the answering module.
-
-    Returns at once: the import goes on over there. Has an effect on the first call only.
-    """
-    # Workers are the unit of parallelism: threads of a linear algebra library in each of them
-    # would only contend, and their buffers cost memory.
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
-    _context.set_forkserver_preload([worker_loop.__name__, worker_loop.module_of(answer)])
-    from multiprocessing import forkserver  # noqa: PLC0415 -- only the process that serves
-
-    forkserver.ensure_running()
 
 
 class _Worker(asyncio.Protocol):
@@ -319,7 +302,7 @@ def _start(connection: socket.socket, spec: WorkerSpec) -> BaseProcess:
     # When nobody waits for the result any more, the other end is closed as well, and the worker
     # ends as soon as it reads.
     with connection, _start_lock, _without_main_module():
-        process = _context.Process(
+        process = fork_server.CONTEXT.Process(
             target=worker_loop.run, args=(connection, spec), name="worker", daemon=True
         )
         process.start()

@@ -8,13 +8,16 @@ from typing import Any
 
 import click
 
-from bridge import logs, server
+from bridge import fork_server, logs
 from bridge.errors import CannotStart, InvalidSettings
 from bridge.settings import OPTIONS, default_text, load, option_type
 
 # What went wrong, as exit status. 2 is also what click uses for a wrong command line.
 SETTINGS_WRONG = 2
 CANNOT_START = 3
+
+# What answers requests in the workers. Tests of the server put an answer of their own here.
+ANSWER = "bridge.planning:answer"
 
 
 def _flag(name: str) -> click.Option:
@@ -55,6 +58,9 @@ def serve(config_file: Path | None, **flags: Any) -> None:
     over; a second signal ends it at once. Status 2: the settings are wrong. Status 3: it could
     not start, for example because the port is in use.
     """
+    fork_server.prepare(ANSWER)
+    from bridge import server  # noqa: PLC0415 -- while the other process imports as well
+
     try:
         settings = load(config_file, flags)
     except InvalidSettings as error:
@@ -64,10 +70,6 @@ def serve(config_file: Path | None, **flags: Any) -> None:
         server.run(settings, ANSWER)
     except CannotStart as error:
         _fail(str(error), CANNOT_START)
-
-
-# The seam for tests of the server that need an answer of their own.
-ANSWER = server.ANSWER
 
 
 def _fail(sentence: str, status: int) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bridge import fork_server
 from bridge.worker_loop import WorkerSpec
 from bridge.workers import (
     DeadlinePassed,
@@ -15,7 +16,6 @@ from bridge.workers import (
     QueueFull,
     WorkerDied,
     WorkerPool,
-    prepare_forkserver,
 )
 from tests.bridge.bridge_process import PATIENCE_S, is_running
 
@@ -24,7 +24,7 @@ SPEC = WorkerSpec("tests.bridge.answers:answer")
 
 @pytest.fixture(autouse=True, scope="module")
 def _forkserver() -> None:
-    prepare_forkserver(SPEC.answer)
+    fork_server.prepare(SPEC.answer)
 
 
 def with_pool(

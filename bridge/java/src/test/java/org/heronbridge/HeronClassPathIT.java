@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * The finished jars at the end of the class paths that Heron's versions have, in a JVM of their own.
- * Each packs and repacks over TCP, and once more over a unix socket.
+ * Each packs and repacks over TCP, over TLS with certificates on both sides, and over a unix socket.
  */
 class HeronClassPathIT {
 
@@ -74,6 +74,15 @@ class HeronClassPathIT {
       assertEquals(guava == null ? "com.twitter.heron" : "org.apache.heron",
           bridge.packs.get(0).getContext().getCaller().getHeronFlavour());
     }
+    TestCertificate server = TestCertificate.create(directory, "server");
+    TestCertificate client = TestCertificate.create(directory, "client");
+    try (TestBridge bridge = TestBridge
+        .startTls(server.certificate(), server.key(), client.certificate())
+        .answering(Plans.sideBySide())) {
+      run(classPath, bridge.address(), server.certificate().toString(),
+          client.certificate().toString(), client.key().toString());
+      assertEquals(11, bridge.packs.size());
+    }
     File socket = directory.resolve("bridge.sock").toFile();
     try (TestBridge bridge = TestBridge.startUnix(socket).answering(Plans.sideBySide())) {
       run(classPath, "unix://" + socket);
@@ -81,14 +90,16 @@ class HeronClassPathIT {
     }
   }
 
-  private void run(List<Path> classPath, String address) throws Exception {
+  private void run(List<Path> classPath, String address, String... tls) throws Exception {
     Path outcome = directory.resolve("outcome");
     Path stdout = directory.resolve("stdout");
     Path stderr = directory.resolve("stderr");
-    Process heron = new ProcessBuilder(
+    List<String> command = new ArrayList<>(List.of(
         Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx256m", "-cp",
         classPath.stream().map(Path::toString).collect(Collectors.joining(File.pathSeparator)),
-        PackOnce.class.getName(), address, outcome.toString())
+        PackOnce.class.getName(), address, outcome.toString()));
+    command.addAll(List.of(tls));
+    Process heron = new ProcessBuilder(command)
         .redirectOutput(stdout.toFile())
         .redirectError(stderr.toFile())
         .start();

@@ -9,7 +9,8 @@ import org.heronbridge.BridgePacking;
 /**
  * What Heron does in a JVM of its own: packs, repacks in both ways, closes and returns from main.
  *
- * <p>Arguments: address of the bridge, file to write the outcome to, a line for each item.
+ * <p>Arguments: address of the bridge, file to write the outcome to, a line for each item,
+ * and for TLS the authority, the certificate and its key.
  */
 public final class PackOnce {
 
@@ -19,12 +20,18 @@ public final class PackOnce {
   /** Runs once. */
   public static void main(String[] args) throws Exception {
     try (PrintWriter out = new PrintWriter(args[1], "UTF-8")) {
-      Config config = Config.toLocalMode(Config.newBuilder(true)
+      Config.Builder settings = Config.newBuilder(true)
           .put("heron.packing.bridge.address", args[0])
           .put("heron.packing.bridge.timeout.ms", 60000)
           .put("heron.packing.bridge.fallback.packing", DealingPacking.class.getName())
-          .put("heron.packing.bridge.fallback.repacking", DealingPacking.class.getName())
-          .build());
+          .put("heron.packing.bridge.fallback.repacking", DealingPacking.class.getName());
+      if (args.length > 2) {
+        settings
+            .put("heron.packing.bridge.tls.ca", args[2])
+            .put("heron.packing.bridge.tls.cert", args[3])
+            .put("heron.packing.bridge.tls.key", args[4]);
+      }
+      Config config = Config.toLocalMode(settings.build());
       BridgePacking packing = new BridgePacking();
       packing.initialize(config, Topologies.wordCount(2, 2, 2));
       long start = System.nanoTime();

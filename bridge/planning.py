@@ -11,12 +11,12 @@ from bridge import __version__, logs
 from bridge.contract import IncompatibleContract, NotOffered
 from bridge.conversion import (
     Asked,
+    Options,
     pack_from_bytes,
     repack_from_bytes,
     response_from_decision,
 )
 from bridge.planners import planners_for
-from bridge.profiles import at_rate, find_profile
 from packing.choose import choose
 from packing.objective import DEFAULT_OBJECTIVE, check_objective
 from packing.request import Request
@@ -50,20 +50,18 @@ def answer(method: str, request: bytes) -> bytes:
     started_s = time.perf_counter()
     asked = readers[method](request)
     logs.note(topology=asked.topology.name, **{k: v for k, v in asked.caller.items() if v})
-    profile = find_profile(asked.options.profile, asked.topology, _profiles_dir)
-    planning = Request(
-        asked.topology,
-        asked.constraints,
-        asked.scheduler,
-        asked.current,
-        asked.deltas,
-        asked.container_count,
-        profile,
-        asked.options.containers_free,
+    planning = _with_load(
+        Request(
+            asked.topology,
+            asked.constraints,
+            asked.scheduler,
+            asked.current,
+            asked.deltas,
+            asked.container_count,
+            containers_free=asked.options.containers_free,
+        ),
+        asked.options,
     )
-    # Of the spouts that will run: at a repack the topology still has those of the submit.
-    offered = at_rate(profile, planning.target, asked.options.target_rate_per_s)
-    planning = replace(planning, profile=offered)
     decision = choose(
         planning,
         planners_for(planning),
@@ -83,3 +81,16 @@ def answer(method: str, request: bytes) -> bytes:
         decision, time.perf_counter() - started_s, asked.current_plan_sha256, __version__
     )
     return response.SerializeToString()
+
+
+def _with_load(request: Request, options: Options) -> Request:
+    """The request with what is known of its load."""
+    if _profiles_dir is None and not options.profile and not options.target_rate_per_s:
+        return request
+    # Reading files takes a library that a bridge without profiles need not load.
+    from bridge.profiles import at_rate, find_profile  # noqa: PLC0415
+
+    profile = find_profile(options.profile, request.topology, _profiles_dir)
+    # Of the spouts that will run: at a repack the topology still has those of the submit.
+    offered = at_rate(profile, request.target, options.target_rate_per_s)
+    return replace(request, profile=offered)

@@ -36,6 +36,8 @@ class BridgeClient {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private final PluginSettings settings;
+  /** Held while a connection is opened, which may take long; never by {@link #close()}. */
+  private final Object opening = new Object();
   private BridgeConnection connection;
   private int attempts;
   private boolean closed;
@@ -44,9 +46,12 @@ class BridgeClient {
     this.settings = settings;
   }
 
-  /** Connects, so that the connection is there when the request is. A failure shows in the call. */
-  void prepare() throws BridgeFailure {
-    connected().getState(true);
+  /**
+   * Begins to connect in a thread of its own, so that the connection is there when the request is. A
+   * failure shows in the call.
+   */
+  void prepare() {
+    DaemonTask.start("heron-bridge-connect", () -> connected().getState(true));
   }
 
   /**
@@ -86,14 +91,30 @@ class BridgeClient {
     disconnect();
   }
 
-  private synchronized ManagedChannel connected() throws BridgeFailure {
+  private ManagedChannel connected() throws BridgeFailure {
+    synchronized (opening) {
+      BridgeConnection open = current();
+      if (open == null) {
+        open = connect(attempts++);
+        keep(open);
+      }
+      return open.channel();
+    }
+  }
+
+  private synchronized BridgeConnection current() throws BridgeFailure {
     if (closed) {
       throw new BridgeFailure("was not asked: the plugin is closed", "", null);
     }
-    if (connection == null) {
-      connection = connect(attempts++);
+    return connection;
+  }
+
+  private synchronized void keep(BridgeConnection opened) throws BridgeFailure {
+    if (closed) {
+      opened.close();
     }
-    return connection.channel();
+    current();
+    connection = opened;
   }
 
   private synchronized void disconnect() {

@@ -4,6 +4,7 @@ Source: heron/packing/src/java/org/apache/heron/packing/roundrobin/RoundRobinPac
 Same dealing, same container sizes. Where Heron's has a defect, this one differs:
 
 - more containers than instances are reduced to one instance each, where Heron throws;
+- an update that changes nothing returns the same plan, where Heron deals it anew;
 - an update that states a container count gets that count, where Heron recomputes it when it equals
   the current one;
 - a component's disk map is honoured, where Heron gives every instance the default;
@@ -36,6 +37,9 @@ def round_robin(request: Request) -> Plan:
     At an update everything is dealt again from scratch and tasks are numbered anew, which is why
     Heron's default moves most of a topology.
     """
+    if request.changes_nothing:
+        assert request.current is not None
+        return request.current
     total = sum(request.parallelism.values())
     containers = min(_container_count(request, total), total)
     component, index, container = deal(request, containers)

@@ -227,9 +227,10 @@ def _grow(
             placement.usable = np.maximum(placement.usable, _hard_limit(placement.request))
             if _place(placement, traffic, load, amounts, most):
                 return
+            limit = "" if stated is None else f" and topology.container.max.instances of {stated}"
             raise Infeasible(
                 f"{int(amounts.sum())} more instances do not fit into "
-                f"{len(placement.ids)} containers within the stated container size"
+                f"{len(placement.ids)} containers within the stated container size{limit}"
             )
         if opened and not placement.instances_held[-1]:
             raise Infeasible(

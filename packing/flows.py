@@ -16,16 +16,12 @@ import numpy as np
 from packing.arrays import Floats, sum_by
 from packing.errors import InvalidRequest
 from packing.plan import Plan
-from packing.profile import ASSUMED_RATE_PER_S, Profile, StreamKey
+from packing.profile import ASSUMED_RATE_PER_S, Profile
+from packing.profile import stream_key as stream_key  # part of this module too
 from packing.topology import Grouping, Kind, Stream, Topology
 
 MAX_RATE_PER_S = 1e15
 """No topology carries more; beyond it sums would lose their meaning."""
-
-
-def stream_key(stream: Stream) -> StreamKey:
-    """Key of a stream in a profile."""
-    return (stream.source, stream.target, stream.stream_id)
 
 
 @dataclass(frozen=True)

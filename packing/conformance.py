@@ -226,6 +226,9 @@ _SIZED = Constraints(
 )
 
 
+_SIZE = Resources(8.0, 12 * GIB, 30 * GIB)
+
+
 def _pack(constraints: Constraints, topology: Topology | None = None, **more: object) -> Request:
     return Request(topology or _word_count(), constraints, **more)  # type: ignore[arg-type]
 
@@ -243,8 +246,9 @@ def _running(
     names: list[str],
     containers: list[int],
     ids: list[int],
+    *,
     first_task: int = 1,
-    size: Resources = Resources(8.0, 12 * GIB, 30 * GIB),
+    size: Resources = _SIZE,
     scheduled: Mapping[int, Resources] | None = None,
 ) -> Plan:
     component = np.array([topology.position[name] for name in names])
@@ -279,7 +283,7 @@ def _contiguous(containers: int = 4, scheduled: bool = False, slack_gib: int = 6
     size = Resources(held + 3.0, (held + slack_gib) * GIB, (held + slack_gib) * GIB)
     granted = dict.fromkeys(ids, size + Resources(2.0, 2 * GIB, 2 * GIB)) if scheduled else None
     dealt = [ids[i % containers] for i in range(len(names))]
-    return _running(topology, names, dealt, ids, 1, size, granted)
+    return _running(topology, names, dealt, ids, size=size, scheduled=granted)
 
 
 def _repack(
@@ -287,6 +291,7 @@ def _repack(
     deltas: Mapping[str, int],
     scheduler: str = "",
     count: int | None = None,
+    *,
     constraints: Constraints | None = None,
     load: Profile = _LOAD,
 ) -> Request:
@@ -327,9 +332,7 @@ _PACKS: tuple[Case, ...] = (
     ),
     Case("pack: one instance each", lambda: _pack(Constraints(container_count=14))),
     Case("pack: no streams", lambda: _pack(Constraints(container_count=2), _topology(spout=5))),
-    Case(
-        "pack: every grouping", lambda: _pack(Constraints(container_count=4), _every_grouping())
-    ),
+    Case("pack: every grouping", lambda: _pack(Constraints(container_count=4), _every_grouping())),
     Case(
         "pack: a loop that fades",
         lambda: _pack(
@@ -359,7 +362,7 @@ _PACKS: tuple[Case, ...] = (
         lambda: _pack(Constraints(container_count=4, max_instances=4)),
     ),
     Case(
-        # 14 GiB of instances and 1 GiB padding in each of two containers of 8 GiB: full to the byte.
+        # 14 instances of 1 GiB and 1 GiB padding each in two containers of 8 GiB: full to the byte.
         "pack: no byte to spare",
         lambda: _pack(
             Constraints(
@@ -383,7 +386,7 @@ _PACKS: tuple[Case, ...] = (
         Outcome.REFUSAL,
     ),
     Case(
-        # Beside 1 GiB of padding a container of 5 GiB holds one instance of 3 GiB: three are needed.
+        # Beside 1 GiB of padding a container of 5 GiB holds one instance of 3 GiB.
         "pack: more containers needed than stated",
         lambda: _pack(
             Constraints(

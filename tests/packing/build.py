@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from packing.constraints import Constraints
+from packing.constraints import DEFAULT_INSTANCE, Constraints
 from packing.plan import Plan
 from packing.resources import GIB, Resources
 from packing.topology import Component, Grouping, Kind, Stream, Topology
@@ -38,15 +39,13 @@ def topology(
 def chain(*parallelism: int) -> Topology:
     """A spout and bolts in a row: `chain(2, 3)` is spout x2 -> b1 x3."""
     names = ["spout", *(f"b{i}" for i in range(1, len(parallelism)))]
-    return topology(
-        dict(zip(names, parallelism, strict=True)), zip(names, names[1:], strict=False)
-    )
+    return topology(dict(zip(names, parallelism, strict=True)), itertools.pairwise(names))
 
 
 def plan(
     of: Topology,
     containers: Mapping[int, Sequence[str]],
-    instance: Resources = Resources(1.0, GIB, GIB),
+    instance: Resources = DEFAULT_INSTANCE,
     container: Resources | None = None,
     scheduled: Mapping[int, Resources] | None = None,
 ) -> Plan:

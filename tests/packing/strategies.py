@@ -114,7 +114,7 @@ def pack_requests(draw: st.DrawFn, max_components: int = 4, max_parallelism: int
     stated = draw(constraints(topology))
     try:
         stated.check_fits_a_container(topology.names)
-    except Exception:  # noqa: BLE001
+    except Exception:
         stated = Constraints(container_count=stated.container_count)
     return Request(
         topology,

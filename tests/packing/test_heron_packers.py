@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,7 +227,7 @@ def test_first_fit_can_sort_by_cpu() -> None:
 
 
 def test_resource_compliant_adds_containers_until_it_fits() -> None:
-    # 8 GiB less 1 GiB padding: 3 instances of 2 GiB. 7 of them need 3 containers where 2 were asked.
+    # 8 GiB less 1 GiB padding: 3 instances of 2 GiB. 7 of them need 3 containers, 2 were asked.
     stated = Constraints(
         container_count=2, container_ram_bytes=8 * GIB, component_ram_bytes={"spout": 2 * GIB}
     )
@@ -334,5 +333,3 @@ def test_sizes_of_containers_hold_their_instances_and_padding() -> None:
         assert (made.container_disk_bytes - made.used[2]).tolist() == [
             2 * GIB
         ] * made.container_count
-
-

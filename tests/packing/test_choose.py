@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from packing.choose import CURRENT, HERON, Decision, HeronPlan, ask, choose
+from packing.constraints import Constraints
+from packing.errors import Infeasible, InvalidRequest, UnsupportedRequest
+from packing.objective import HEADROOM, OBJECTIVES, pressure
+from packing.plan import Plan
+from packing.planners import BUILT_IN
+from packing.planners.round_robin import round_robin
+from packing.profile import Profile
+from packing.request import Request
+from packing.resources import GIB, Resources
+from packing.topology import Grouping
+from packing.validation import violations
+
+from .build import chain, plan, topology
+from .strategies import pack_requests, plans, repack_requests
+
+FEW = settings(max_examples=60, deadline=None)
+
+
+def decide(request: Request, heron: HeronPlan | None, objective: str) -> Decision | None:
+    try:
+        return choose(request, heron=heron, objective=objective)
+    except Infeasible:
+        return None
+
+
+def never_worse(decision: Decision, heron: Plan, request: Request) -> None:
+    candidate = ask(HERON, lambda _: heron, request)
+    assert violations(decision.plan, request) == list(decision.chosen.violations)
+    assert not any(v.fatal for v in decision.chosen.violations)
+    assert decision.plan is decision.chosen.plan
+    if candidate.prediction is None or request.changes_nothing:
+        return
+    assert decision.chosen.prediction is not None
+    ours, theirs = pressure(decision.chosen.prediction), pressure(candidate.prediction)
+    assert ours <= max(theirs * (1 + 1e-6), 1 / (1 + HEADROOM))
+
+
+@FEW
+@given(pack_requests(), st.data(), st.sampled_from([*OBJECTIVES]))
+def test_a_pack_is_never_worse_than_herons(
+    request: Request, data: st.DataObject, objective: str
+) -> None:
+    heron = data.draw(plans(request.topology))
+    decision = decide(request, HeronPlan(heron), objective)
+    assume(decision is not None)
+    assert decision is not None
+    never_worse(decision, heron, request)
+    assert decide(request, HeronPlan(heron), objective) == decision
+
+
+@FEW
+@given(repack_requests(), st.data(), st.sampled_from([*OBJECTIVES]))
+def test_an_update_is_never_worse_than_herons(
+    request: Request, data: st.DataObject, objective: str
+) -> None:
+    heron = data.draw(plans(request.target))
+    decision = decide(request, HeronPlan(heron), objective)
+    assume(decision is not None)
+    assert decision is not None
+    never_worse(decision, heron, request)
+    assert decide(request, HeronPlan(heron), objective) == decision
+
+
+def prefers(objective: str, plans_by_name: dict[str, Plan], request: Request) -> str:
+    planners = {name: (lambda _, p=p: p) for name, p in plans_by_name.items()}
+    return choose(request, planners, objective=objective).chosen.planner
+
+
+# Two pipelines of one spout and one bolt each; the second bolt does nearly all the work.
+PAIRS = topology({"s1": 1, "s2": 1, "b1": 1, "b2": 1}, [("s1", "b1"), ("s2", "b2")])
+TOGETHER = plan(PAIRS, {1: ["s1", "b1"], 2: ["s2", "b2"]})
+ACROSS = plan(PAIRS, {1: ["s1", "b2"], 2: ["s2", "b1"]})
+LOADED = Request(
+    PAIRS,
+    Constraints(container_count=2),
+    profile=Profile(
+        {"s1": 100.0, "s2": 100.0}, {"s1": 0.001, "s2": 0.004, "b1": 0.001, "b2": 0.004}
+    ),
+)
+
+
+def test_traffic_prefers_what_stays_inside_and_throughput_what_carries_more() -> None:
+    # Together: containers busy 0.2 and 0.8 of a core; across: 0.5 and 0.5. Containers of 0.8 cores.
+    small = {"container_cpu_cores": np.array([0.8, 0.8]), "cpu_cores": np.full(4, 0.4)}
+    candidates = {"across": replace(ACROSS, **small), "together": replace(TOGETHER, **small)}
+    assert prefers("traffic", candidates, LOADED) == "together"
+    assert prefers("throughput", candidates, LOADED) == "across"
+
+
+def test_throughput_turns_to_traffic_where_both_carry_the_same() -> None:
+    # In large containers the thread of the busiest instance limits both.
+    assert prefers("throughput", {"across": ACROSS, "together": TOGETHER}, LOADED) == "together"
+
+
+def test_latency_prefers_the_less_busy_stream_manager() -> None:
+    # Both bolts of 10 get every tuple of the spout; one container's stream manager sees them all,
+    # or each sees its own share.
+    of = topology({"s": 1, "b": 2}, [("s", "b", Grouping.ALL)])
+    one = plan(of, {1: ["s", "b", "b"], 2: []}, container=Resources(4.0, 4 * GIB, 4 * GIB))
+    one = replace(
+        one,
+        container_ids=np.array([1]),
+        **{
+            f"container_{what}": getattr(one, f"container_{what}")[:1]
+            for what in ("cpu_cores", "ram_bytes", "disk_bytes")
+        },
+    )
+    apart = plan(of, {1: ["s"], 2: ["b"], 3: ["b"]})
+    request = Request(
+        of, Constraints(), profile=Profile({"s": 10.0}, {"s": 0.001, "b": 0.001}),
+        containers_free=True,
+    )  # fmt: skip
+    # All 20 tuples/s pass container 1 in both, so traffic decides: nothing crosses in one.
+    assert prefers("latency", {"apart": apart, "one": one}, request) == "one"
+
+
+def test_cost_prefers_fewer_cores() -> None:
+    cheap = replace(ACROSS, container_cpu_cores=np.array([2.0, 2.0]))
+    assert prefers("cost", {"dear": TOGETHER, "cheap": cheap}, LOADED) == "cheap"
+    assert prefers("traffic", {"cheap": cheap, "dear": TOGETHER}, LOADED) == "dear"
+
+
+def test_cost_does_not_undercut_what_heron_would_carry() -> None:
+    starved = replace(
+        TOGETHER, container_cpu_cores=np.array([0.5, 0.5]), cpu_cores=np.full(4, 0.25)
+    )
+    decision = choose(LOADED, {"starved": lambda _: starved}, HeronPlan(ACROSS), "cost")
+    assert decision.chosen.planner == HERON
+
+
+def test_cost_may_undercut_heron_where_both_have_headroom() -> None:
+    # Needs 0.8 cores in one container; 1 core is 25 % more than that.
+    lean = replace(TOGETHER, container_cpu_cores=np.array([1.0, 1.0]), cpu_cores=np.full(4, 0.5))
+    decision = choose(LOADED, {"lean": lambda _: lean}, HeronPlan(ACROSS), "cost")
+    assert decision.chosen.planner == "lean"
+
+
+def test_a_broken_preference_outweighs_the_objective() -> None:
+    limited = replace(LOADED, constraints=Constraints(container_count=2, max_instances=2))
+    crowded = plan(PAIRS, {1: ["s1", "b1", "s2"], 2: ["b2"]})
+    assert prefers("traffic", {"crowded": crowded, "across": ACROSS}, limited) == "across"
+    decision = choose(limited, {"crowded": lambda _: crowded, "across": lambda _: ACROSS})
+    assert any("crowded ranks lower because container 1 holds 3" in r for r in decision.reasons)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_of_equal_plans_the_one_that_restarts_less(objective: str) -> None:
+    of = chain(2, 2)
+    before = plan(of, {1: ["spout", "spout"], 2: ["b1", "b1"]})
+    request = Request(of, Constraints(), current=before, deltas={"b1": 1})
+    keeps = plan(chain(2, 3), {1: ["spout", "spout"], 2: ["b1", "b1", "b1"]})
+    moves = plan(chain(2, 3), {1: ["b1", "b1", "b1"], 2: ["spout", "spout"]})
+    assert prefers(objective, {"moves": moves, "keeps": keeps}, request) == "keeps"
+
+
+def test_balanced_weighs_restarts_against_traffic() -> None:
+    of = chain(2, 2)
+    before = plan(of, {1: ["spout", "spout"], 2: ["b1", "b1"]})
+    request = Request(of, Constraints(), current=before, deltas={"b1": 1})
+    keeps = plan(chain(2, 3), {1: ["spout", "spout"], 2: ["b1", "b1", "b1"]})
+    moves = plan(chain(2, 3), {1: ["spout", "b1"], 2: ["spout", "b1", "b1"]})
+    # Against `keeps`: half of the traffic crosses, and 2 of 4 survivors restart with their tasks
+    # renumbered: 1 + 1/2 + 1 + 2/4 = 1 + 1 + 1 + 0. In a tie the one asked first.
+    assert prefers("balanced", {"keeps": keeps, "moves": moves}, request) == "keeps"
+    assert prefers("traffic", {"keeps": keeps, "moves": moves}, request) == "moves"
+
+
+def test_equals_keep_the_order_of_asking() -> None:
+    assert prefers("traffic", {"first": ACROSS, "second": ACROSS}, LOADED) == "first"
+
+
+def raises(error: Exception) -> Callable[[Request], Plan]:
+    def planner(_request: Request) -> Plan:
+        raise error
+
+    return planner
+
+
+@pytest.mark.parametrize(
+    ("planner", "told"),
+    [
+        (raises(Infeasible("does not fit")), "does not fit"),
+        (raises(UnsupportedRequest("no updates")), "no updates"),
+        (raises(ZeroDivisionError("by zero")), "the planner failed with ZeroDivisionError: by"),
+        (raises(MemoryError()), "the planner failed with MemoryError"),
+        (raises(RecursionError("deep")), "the planner failed with RecursionError: deep"),
+        (raises(Infeasible()), "Infeasible"),
+        (lambda _: None, "the planner returned NoneType, not a plan"),
+        (lambda _: {"plan": 1}, "the planner returned dict, not a plan"),
+        (lambda _: replace(ACROSS, components=("s2", "s1", "b1", "b2")), "lists components as"),
+        (lambda _: replace(ACROSS, cpu_cores=np.array([1.0])), "the planner failed with"),
+        (lambda _: replace(ACROSS, task_id=ACROSS.task_id + 1), "numbers its tasks 1 to 4"),
+    ],
+)
+def test_whatever_a_planner_does_is_reported_and_survived(
+    planner: Callable[[Request], Plan], told: str
+) -> None:
+    decision = choose(LOADED, {"odd": planner, "round_robin": round_robin})
+    assert decision.chosen.planner == "round_robin"
+    odd = decision.candidates[0]
+    assert not odd.usable
+    assert told in odd.failure
+    assert any(reason.startswith("odd has no usable plan: ") for reason in decision.reasons)
+
+
+def test_nobody_has_a_plan() -> None:
+    with pytest.raises(Infeasible) as refused:
+        choose(LOADED, {"one": raises(Infeasible("too full")), "two": raises(OSError("gone"))})
+    message = str(refused.value)
+    assert message.startswith("no plan satisfies the request: one: too full; two: the planner")
+
+
+def test_heron_without_a_plan_is_a_candidate_that_says_so() -> None:
+    decision = choose(LOADED, heron=HeronPlan(None, "it threw a NullPointerException"))
+    assert decision.candidates[0].planner == HERON
+    assert decision.candidates[0].failure == "it threw a NullPointerException"
+    assert decision.chosen.planner in BUILT_IN
+
+
+def test_herons_plan_alone_is_enough() -> None:
+    assert choose(LOADED, {}, HeronPlan(ACROSS)).plan is ACROSS
+
+
+def test_an_unusable_heron_plan_sets_no_bar() -> None:
+    broken = replace(ACROSS, topology_id="other")
+    decision = choose(LOADED, {"round_robin": round_robin}, HeronPlan(broken))
+    assert decision.chosen.planner == "round_robin"
+
+
+@pytest.mark.parametrize(("deltas", "count"), [({}, None), ({"b1": 0}, None), ({}, 2)])
+def test_an_update_that_changes_nothing_keeps_the_running_plan(
+    deltas: dict[str, int], count: int | None
+) -> None:
+    before = plan(chain(2, 2), {3: ["spout", "b1", "spout"], 7: ["b1"]})
+    request = Request(
+        chain(2, 2), Constraints(), current=before, deltas=deltas, container_count=count
+    )
+    decision = choose(request, {"never asked": raises(AssertionError())})
+    assert decision.plan is before
+    assert decision.chosen.planner == CURRENT
+    assert decision.chosen.disruption is not None
+    assert decision.chosen.disruption.restarted_instances == 0
+
+
+def test_an_unknown_objective_names_those_that_exist() -> None:
+    with pytest.raises(InvalidRequest, match="'speed' does not exist; use throughput, latency"):
+        choose(LOADED, objective="speed")
+
+
+def test_containers_without_cores_can_be_compared() -> None:
+    starved = replace(ACROSS, container_cpu_cores=np.zeros(2), cpu_cores=np.zeros(4))
+    for objective in OBJECTIVES:
+        decision = choose(LOADED, {"ours": lambda _: TOGETHER}, HeronPlan(starved), objective)
+        if objective in {"throughput", "latency", "traffic"}:
+            assert decision.chosen.planner == "ours"
+        again = choose(LOADED, {"ours": lambda _: starved}, HeronPlan(starved), objective)
+        assert again.chosen.planner == HERON
+
+
+def test_times_come_from_the_clock_that_is_given() -> None:
+    ticks = iter(range(100))
+    decision = choose(LOADED, {"a": round_robin, "b": round_robin}, clock=lambda: next(ticks))
+    assert [c.took_s for c in decision.candidates] == [1, 1]

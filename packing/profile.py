@@ -14,6 +14,7 @@ import numpy as np
 from packing import priors
 from packing.arrays import Floats
 from packing.errors import InvalidRequest
+from packing.key_skew import KeyWeights, Shares, shares_at
 from packing.topology import Grouping, Kind, Stream, Topology
 
 StreamKey = tuple[str, str, str]
@@ -138,7 +139,8 @@ class Profile:
     """Share of the stream that each reading instance got, in component-index order; their number
     is the parallelism they were measured at."""
     key_weights: Mapping[StreamKey, Mapping[str, float]] = field(default_factory=dict)
-    """Key -> its tuples, in any unit; shares at any parallelism follow from it by hashing."""
+    """Key -> its tuples, in any unit; shares at any parallelism follow from it by hashing. Held as
+    `packing.key_skew.KeyWeights`, which also says how keys are serialised."""
     origin: Mapping[tuple[Quantity, str | StreamKey], Origin] = field(default_factory=dict)
     """(field, its key) -> where that number comes from; `origin_of` fills the gaps. The one for
     `input_selectivity` is that of its output stream's selectivity."""
@@ -167,8 +169,14 @@ class Profile:
             _check_number(what, value, "tuples per tuple")
         for stream, shares in self.key_shares.items():
             _check_shares(stream, shares)
-        for stream, weights in self.key_weights.items():
+        histograms = {
+            stream: weights if isinstance(weights, KeyWeights) else KeyWeights(weights)
+            for stream, weights in self.key_weights.items()
+        }
+        for stream, weights in histograms.items():
             _check_weights(stream, weights)
+        # One histogram for every copy of the profile, so that its keys are hashed once.
+        object.__setattr__(self, "key_weights", histograms)
         for quantity, key in self.origin:
             if quantity not in get_args(Quantity):
                 raise InvalidRequest(
@@ -193,6 +201,18 @@ class Profile:
         """Whether rates of all spouts and service times of all components are known."""
         return all(self.knows("service_s", c.name) for c in topology.components) and all(
             self.knows("rate_per_s", c.name) for c in topology.components if c.kind is Kind.SPOUT
+        )
+
+    def shares_at(self, stream: StreamKey, parallelism: int) -> Shares | None:
+        """Shares of the stream's `parallelism` readers by its keys; None when nothing is known.
+
+        See `packing.key_skew.shares_at`.
+        """
+        weights = self.key_weights.get(stream)
+        return shares_at(
+            parallelism,
+            self.key_shares.get(stream),
+            weights if isinstance(weights, KeyWeights) else None,
         )
 
     def with_priors(self, topology: Topology) -> Profile:
@@ -412,11 +432,12 @@ def _check_shares(stream: StreamKey, shares: tuple[float, ...]) -> None:
         )
 
 
-def _check_weights(stream: StreamKey, weights: Mapping[str, float]) -> None:
+def _check_weights(stream: StreamKey, weights: KeyWeights) -> None:
     for key, weight in weights.items():
         _check_number(f"the weight of key {key!r} of {_named(stream)}", weight, "")
-    total = sum(weights.values())
-    if not (math.isfinite(total) and total > 0):
+    _check_number(f"the weight of unlisted keys of {_named(stream)}", weights.unlisted, "")
+    if not (math.isfinite(weights.total) and weights.total > 0):
         raise InvalidRequest(
-            f"the key weights of {_named(stream)} sum to {total:g}; state at least one above 0"
+            f"the key weights of {_named(stream)} sum to {weights.total:g}; they must sum to "
+            "something above 0"
         )

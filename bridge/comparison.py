@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bridge.heron_costs import shipped_costs
 from bridge.plan_file import plan_to_json
 from bridge.planners import planners_for
 from bridge.workload import Workload
@@ -29,7 +30,12 @@ class Rescale:
 
 def request_for(workload: Workload) -> Request:
     """The pack request that a workload file describes."""
-    return Request(workload.topology, workload.constraints, profile=workload.profile)
+    return Request(
+        workload.topology,
+        workload.constraints,
+        profile=workload.profile,
+        costs=shipped_costs().costs,
+    )
 
 
 def compare(workload: Workload, objective: str = "") -> Decision:

@@ -88,9 +88,10 @@ def _with_load(request: Request, options: Options) -> Request:
     if _profiles_dir is None and not options.profile and not options.target_rate_per_s:
         return request
     # Reading files takes a library that a bridge without profiles need not load.
+    from bridge.heron_costs import shipped_costs  # noqa: PLC0415
     from bridge.profiles import at_rate, find_profile  # noqa: PLC0415
 
     profile = find_profile(options.profile, request.topology, _profiles_dir)
     # Of the spouts that will run: at a repack the topology still has those of the submit.
     offered = at_rate(profile, request.target, options.target_rate_per_s)
-    return replace(request, profile=offered)
+    return replace(request, profile=offered, costs=shipped_costs().costs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError
-from packing.model import Prediction, predict
+from packing.model import Prediction, predict_placed
 from packing.objective import (
     HEADROOM,
     OBJECTIVES,
@@ -117,7 +117,7 @@ def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> De
     candidate = Candidate(
         CURRENT,
         current,
-        predict(request.topology, current, request.profile, request.scheduler.homogeneous),
+        _prediction(current, request),
         disruption(current, current),
     )
     reason = "the request changes nothing, so the running plan stays as it is"
@@ -162,9 +162,19 @@ def judge(name: str, plan: Plan, request: Request) -> Candidate:
     return Candidate(
         name,
         plan,
-        predict(request.topology, plan, request.profile, request.scheduler.homogeneous),
+        _prediction(plan, request),
         None if request.current is None else disruption(plan, request.current),
         broken,
+    )
+
+
+def _prediction(plan: Plan, request: Request) -> Prediction:
+    return predict_placed(
+        request.prepared,
+        plan,
+        request.scheduler.homogeneous,
+        request.costs,
+        request.runtime,
     )
 
 

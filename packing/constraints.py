@@ -62,6 +62,8 @@ class Constraints:
     effectively_once: bool = False
     sort_by_cpu: bool = False
     """`topology.packing.ffd.sorting.strategy` is CPU_FIRST rather than RAM_FIRST."""
+    acking: bool = False
+    """Tuples are acknowledged (`topology.reliability.mode` or the older `topology.acking`)."""
     max_spout_pending: int | None = None
     deactivate_wait_s: int = 0
     reactivate_wait_s: int = 600
@@ -280,6 +282,7 @@ def read_constraints(
         metricsmgr_ram_bytes=_amount(config, "topology.metricsmgr.ram"),
         checkpointmgr_ram_bytes=_amount(config, "topology.stateful.checkpointmanager.ram"),
         effectively_once=config.get("topology.reliability.mode", "") == "EFFECTIVELY_ONCE",
+        acking=_acking(config),
         sort_by_cpu=strategy == "CPU_FIRST",
         max_spout_pending=_number(config, "topology.max.spout.pending", int, 1),
         deactivate_wait_s=0 if deactivate_s is None else deactivate_s,
@@ -297,3 +300,10 @@ def read_constraints(
             "topology.container.padding.percentage or topology.container.max.instances"
         )
     return constraints
+
+
+def _acking(config: Mapping[str, str]) -> bool:
+    mode = config.get("topology.reliability.mode")
+    if mode is not None:
+        return mode.strip() == "ATLEAST_ONCE"
+    return config.get("topology.acking", "").strip().lower() == "true"

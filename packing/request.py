@@ -9,6 +9,7 @@ from functools import cached_property
 from packing.arrays import first_repeated
 from packing.constraints import MAX_INT, Constraints
 from packing.errors import InvalidRequest
+from packing.model import NO_COSTS, HeronCosts, Runtime, Structure, structure
 from packing.plan import Plan
 from packing.profile import UNKNOWN, Profile
 from packing.resources import MAX_SUM_BYTES, describe_bytes
@@ -38,6 +39,8 @@ class Request:
     """Number of containers wanted by an update; None: not stated."""
     profile: Profile = UNKNOWN
     """What is known of the load."""
+    costs: HeronCosts = NO_COSTS
+    """What Heron's own code costs."""
     containers_free: bool = False
     """The number of containers is ours to choose at a pack; the stated one is a suggestion."""
 
@@ -94,6 +97,21 @@ class Request:
     def target(self) -> Topology:
         """The topology at the parallelism asked for."""
         return self.topology.with_parallelism(self.parallelism)
+
+    @cached_property
+    def prepared(self) -> Structure:
+        """The target with its load, for predicting plans of it."""
+        return structure(self.target, self.profile)
+
+    @property
+    def runtime(self) -> Runtime:
+        """How the topology will run, as far as its configuration and the scheduler tell."""
+        return Runtime(
+            acking=self.constraints.acking,
+            max_spout_pending=self.constraints.max_spout_pending,
+            # Heron's local scheduler starts plain processes.
+            enforced_quotas=self.scheduler.name != "local",
+        )
 
     @property
     def changes_nothing(self) -> bool:

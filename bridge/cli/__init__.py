@@ -16,6 +16,8 @@ COMMANDS = {
     "compare": ("bridge.cli.compare:compare", "Every planner's plan for a workload, side by side."),
     "plan": ("bridge.cli.plan:plan", "The best plan for a workload."),
     "predict": ("bridge.cli.predict:predict", "What a given plan would do."),
+    "accuracy": ("bridge.cli.accuracy:accuracy", "The model held against measured runs."),
+    "calibrate": ("bridge.cli.accuracy:calibrate", "Fit Heron's own costs to measured runs."),
     "enable": ("bridge.cli.installation:enable", "Put the plugin into a Heron installation."),
     "disable": ("bridge.cli.installation:disable", "Take the plugin out again."),
 }

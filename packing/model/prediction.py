@@ -1,30 +1,33 @@
-"""Throughput, traffic and cost of a plan from its flows."""
+"""What a topology does under a plan: the parts of the model put together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from packing.arrays import Floats, sum_by
-from packing.flows import (
-    Flows,
-    flows,
-    instance_shares,
-    lowest_task_container,
-    routing_shares,
-)
+from packing.arrays import Floats
+from packing.model.costs import NO_COSTS, HeronCosts
+from packing.model.demand import Placed, place
+from packing.model.latency import Latency, latency
+from packing.model.runtime import Runtime
+from packing.model.saturation import Limit, Saturation, quotas, saturation
+from packing.model.structure import Structure, structure
 from packing.plan import Plan
 from packing.profile import Profile
-from packing.topology import Grouping, Topology
+from packing.topology import Topology
+
+DEFAULT_RUNTIME = Runtime()
+NO_LOAD = "not known: no rates and service times were stated"
+NEVER_BUSY = "not known: with these rates and service times no instance is ever busy"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a topology would do under a plan. Tuples/s, cores, bytes."""
+    """What a topology would do under a plan. Tuples/s, cores, bytes, seconds."""
 
     sustainable_load_factor: float | None
-    """Offered load times this is what the plan carries; None when the load is not known."""
+    """Offered load times this runs without back-pressure; None when the load is not known."""
     bottleneck: str
     """What limits it, or why that is not known."""
     traffic_tuples_per_s: float
@@ -40,6 +43,18 @@ class Prediction:
     """CPU demand over the container's cores, in the fullest one."""
     stream_manager_max_tuples_per_s: float
     """Largest number of tuples through one stream manager: from and to instances and peers."""
+    delivered_load_factor: float | None = None
+    """Part of the offered load that gets through; below 1 the spouts are held back."""
+    throughput_per_s: float | None = None
+    """Tuples/s that the sinks execute."""
+    runner_up: str = ""
+    """What limits next."""
+    limits: tuple[Limit, ...] = ()
+    latency: Latency | None = None
+    container_cpu_cores: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
+    """CPU in use per container at the load delivered, in the order of the plan's containers."""
+    stream_manager_cores: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
+    """The part of it that is the stream manager's."""
 
     @property
     def cross_fraction(self) -> float:
@@ -47,94 +62,127 @@ class Prediction:
         total = self.traffic_tuples_per_s
         return self.cross_tuples_per_s / total if total > 0 else 0.0
 
+    @property
+    def back_pressure_share(self) -> float | None:
+        """Share of the offered load, and so of the time, for which spouts are held back."""
+        delivered = self.delivered_load_factor
+        return None if delivered is None else 1.0 - delivered
 
-def predict(
-    topology: Topology, plan: Plan, profile: Profile, homogeneous: bool = False
+
+def predict(  # noqa: PLR0917 - what the world is made of
+    topology: Topology,
+    plan: Plan,
+    profile: Profile,
+    homogeneous: bool = False,
+    costs: HeronCosts = NO_COSTS,
+    runtime: Runtime = DEFAULT_RUNTIME,
 ) -> Prediction:
     """Predict `plan` for `topology` at the parallelism that the plan has.
 
     With `homogeneous` the scheduler gives every container the size of the largest one, which is
-    then what it may use and what it costs.
-
-    The sustainable load is the smallest capacity over load among all instances (one thread each)
-    and all containers (their cores), because Heron's back-pressure stops every spout when one
-    buffer is full. Source: Heron's stmgr.cpp; DS2 (OSDI'18) for capacities per instance.
+    then what it may use and what it costs. Without a known load only traffic and size are said.
     """
-    running = topology.with_parallelism(plan.parallelism)
-    rates = flows(running, profile)
-    shares = instance_shares(running, plan, rates)
-    sending, receiving = routing_shares(running, plan, shares)
-    local, through = _traffic(running, plan, rates, sending, receiving)
-    total = float(rates.stream_per_s.sum())
+    return predict_placed(
+        structure(topology.with_parallelism(plan.parallelism), profile),
+        plan,
+        homogeneous,
+        costs,
+        runtime,
+    )
+
+
+def predict_placed(
+    prepared: Structure,
+    plan: Plan,
+    homogeneous: bool = False,
+    costs: HeronCosts = NO_COSTS,
+    runtime: Runtime = DEFAULT_RUNTIME,
+) -> Prediction:
+    """`predict` for a topology that was prepared once for many plans of its parallelism."""
+    placed = place(prepared, plan)
     cores, ram_bytes = plan.granted[:, 0], plan.granted[:, 1]
     if homogeneous:
         cores = np.full_like(cores, cores.max())
         ram_bytes = np.full_like(ram_bytes, ram_bytes.max())
-
-    known = profile.knows_load(running)
-    if known:
-        service_s = np.array([profile.service_s[name] for name in running.names])
-        busy = (rates.input_per_s * service_s)[plan.component] * shares
-        load = sum_by(plan.container, busy, plan.container_count)
-        factor, bottleneck = _weakest(plan, busy, load, cores)
-        utilisation = _ratio(load, cores)
-    else:
-        load = plan.used[0]
-        factor, bottleneck = None, "not known: no rates and service times were stated"
-        utilisation = None
+    total = float(prepared.rates.stream_per_s.sum())
+    local = float(placed.local_per_s.sum())
+    through = placed.manager_in_per_s + placed.manager_remote_in_per_s
+    known = prepared.profile.knows_load(prepared.topology)
+    found = saturation(placed, costs, runtime, cores) if known else None
+    load = plan.used[0] if found is None else _container_load(found, 1.0)
     mean_load = float(load.mean())
+    loaded = None if found is None else _loaded(placed, found, runtime, cores)
+    limits = () if found is None else found.limits
     return Prediction(
-        sustainable_load_factor=factor,
-        bottleneck=bottleneck,
+        sustainable_load_factor=found.sustainable if found is not None and limits else None,
+        bottleneck=limits[0].name if limits else NO_LOAD if found is None else NEVER_BUSY,
         traffic_tuples_per_s=total,
         cross_tuples_per_s=max(0.0, total - local),
         containers=plan.container_count,
         cores=float(cores.sum()),
         ram_bytes=int(ram_bytes.sum()),
         load_max_over_mean=float(load.max()) / mean_load if mean_load > 0 else 1.0,
-        highest_cpu_utilisation=None if utilisation is None else float(utilisation.max()),
+        highest_cpu_utilisation=None if found is None else _highest(load, cores),
         stream_manager_max_tuples_per_s=float(through.max(initial=0.0)),
+        delivered_load_factor=None if loaded is None else loaded.delivered,
+        throughput_per_s=None if loaded is None else loaded.throughput_per_s,
+        runner_up=limits[1].name if len(limits) > 1 else "",
+        limits=limits,
+        latency=None if loaded is None else loaded.latency,
+        container_cpu_cores=np.zeros(0) if loaded is None else loaded.container_cores,
+        stream_manager_cores=np.zeros(0) if loaded is None else loaded.manager_cores,
     )
 
 
-def _traffic(
-    topology: Topology, plan: Plan, rates: Flows, sending: Floats, receiving: Floats
-) -> tuple[float, Floats]:
-    """Tuples/s that stay inside a container, and tuples/s through each stream manager."""
-    local = 0.0
-    through = np.zeros(plan.container_count)
-    for rate, stream in zip(rates.stream_per_s.tolist(), topology.streams, strict=True):
-        source, target = topology.position[stream.source], topology.position[stream.target]
-        arriving = receiving[target]
-        if stream.grouping is Grouping.GLOBAL:
-            arriving = np.zeros(plan.container_count)
-            at = lowest_task_container(plan, target)
-            if at is not None:
-                arriving[at] = 1.0
-        both = sending[source] @ arriving
-        local += rate * float(both)
-        # A tuple passes its sender's stream manager, and the receiver's when that is another one.
-        through += rate * (sending[source] + arriving - sending[source] * arriving)
-    return local, through
+@dataclass(frozen=True)
+class _Loaded:
+    delivered: float
+    throughput_per_s: float
+    latency: Latency
+    container_cores: Floats
+    manager_cores: Floats
 
 
-def _ratio(load: Floats, capacity: Floats) -> Floats:
-    """Load over capacity; without capacity infinite, unless there is no load either."""
+def _loaded(placed: Placed, found: Saturation, runtime: Runtime, cores: Floats) -> _Loaded:
+    """Throughput, latency and CPU at the load that gets through."""
+    quota = quotas(placed, runtime, cores)
+    delivered = found.delivered
+    when = latency(placed, found.demand, runtime, quota, delivered, found.sustainable)
+    capped = _pending_cap(placed, runtime, when)
+    if capped < delivered:
+        delivered = capped
+        when = latency(placed, found.demand, runtime, quota, delivered, 1.0)
+    s = placed.structure
+    sinks = ~s.emits & ~s.spout
+    needs = found.demand
+    return _Loaded(
+        delivered,
+        float(s.rates.input_per_s[sinks].sum()) * delivered,
+        when,
+        _container_load(found, delivered),
+        needs.manager_fixed + delivered * needs.manager_rising,
+    )
+
+
+def _pending_cap(placed: Placed, runtime: Runtime, when: Latency) -> float:
+    """Load factor at which all allowed tuples are in flight (Little's law); 1 without a limit."""
+    if not runtime.acking or runtime.max_spout_pending is None or not when.complete_s:
+        return 1.0
+    s = placed.structure
+    spouts = np.flatnonzero(s.spout)
+    parallelism = placed.plan.counts.sum(axis=1)[spouts]
+    offered = float(s.rates.input_per_s[spouts].sum())
+    if offered <= 0:
+        return 1.0
+    in_flight = runtime.max_spout_pending * float(parallelism.sum())
+    return min(1.0, in_flight / when.complete_s / offered)
+
+
+def _container_load(found: Saturation, factor: float) -> Floats:
+    return found.demand.container_fixed + factor * found.demand.container_rising
+
+
+def _highest(load: Floats, cores: Floats) -> float:
+    """Highest load over capacity; without capacity infinite, unless there is no load either."""
     without = np.where(load > 0, np.inf, 0.0)
-    return np.divide(load, capacity, out=without, where=capacity > 0)
-
-
-def _weakest(plan: Plan, busy: Floats, load: Floats, cores: Floats) -> tuple[float | None, str]:
-    """Smallest capacity over load, and whose it is."""
-    container_use = _ratio(load, cores)
-    instance = int(np.argmax(busy))
-    container = int(np.argmax(container_use))
-    if busy[instance] <= 0:
-        return None, "not known: with these rates and service times no instance is ever busy"
-    if container_use[container] >= busy[instance]:
-        return (
-            1.0 / float(container_use[container]),
-            f"CPU of container {plan.container_ids[container]}",
-        )
-    name = plan.components[plan.component[instance]]
-    return 1.0 / float(busy[instance]), f"thread of {name} instance {plan.index[instance]}"
+    return float(np.divide(load, cores, out=without, where=cores > 0).max())

@@ -97,7 +97,7 @@ def _predicted(run: MeasuredRun, prediction: Prediction) -> dict[str, Any]:
     if when is not None:
         figures = {"mean": when.mean_s, "p50": when.p50_s, "p99": when.p99_s}
         in_ms = {name: 1000 * value for name, value in figures.items()}
-        found["sink_latency_ms"] = {sink: in_ms for sink in run.measured["sink_latency_ms"]}
+        found["sink_latency_ms"] = dict.fromkeys(run.measured["sink_latency_ms"], in_ms)
         if when.complete_s is not None:
             found["complete_latency_ms"] = {"mean": 1000 * when.complete_s}
     full = [limit for limit in prediction.limits if limit.container is not None]

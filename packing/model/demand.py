@@ -100,8 +100,9 @@ def demand(
     width = plan.container_count
     component = plan.component
     into, out = packet_rates(
-        s.order, s.feeds_at(factor), s.spout.tolist(), s.emits.tolist(), s.rates.input_per_s * factor,
-        placed.sending, placed.share, component, plan.counts, runtime, duty,
+        s.order, s.feeds_at(factor), s.spout.tolist(), s.emits.tolist(),
+        s.rates.input_per_s * factor, placed.sending, placed.share, component, plan.counts,
+        runtime, duty,
     )  # fmt: skip
     spout = s.spout[component]
     executed = np.where(s.spout, 0.0, s.rates.input_per_s)

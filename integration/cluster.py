@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 from docker.models.containers import Container
 
 from bridge.wire import heron_pb2
@@ -50,10 +50,11 @@ def image(client: docker.DockerClient) -> tuple[str | None, str]:
     except ImageNotFound:
         try:
             client.images.pull(name)
-        except docker.errors.DockerException as error:
+        except APIError as error:
             if asked:
                 raise
-            return None, f"{name} cannot be pulled ({error}) and {IMAGE_VARIABLE} names no other"
+            reason = f"{name} cannot be pulled and {IMAGE_VARIABLE} names no other image"
+            return None, f"{reason}: {error.explanation}"
     return name, ""
 
 

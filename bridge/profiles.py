@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from bridge.profile_file import library_in
 from bridge.workload import SUFFIXES, load_profile
 from packing.errors import InvalidRequest
-from packing.profile import UNKNOWN, Profile
+from packing.profile import UNKNOWN, Origin, Profile, Source
 from packing.topology import Kind, Topology
 
 
 def find_profile(name: str, topology: Topology, directory: Path | None) -> Profile:
     """The profile called `name`; without a name, the one called like the topology, if any.
 
-    A profile is a workload file in `directory`. Raises InvalidRequest when a named one does not
-    exist or speaks of components that the topology does not have.
+    A profile is a profile or workload file in `directory`. A topology that has none there gets what
+    the folder's library says of its components, see `bridge.profile_file`. Raises InvalidRequest
+    when a named one does not exist or speaks of components that the topology does not have.
     """
     if name and Path(name).name != name:
         raise InvalidRequest(f"profile name {name!r} must be a plain file name")
     path = None if directory is None else _file_of(name or topology.name, directory)
+    if path is None and not name and directory is not None:
+        path = library_in(directory)
     if path is None:
         if not name:
             return UNKNOWN
@@ -51,6 +55,9 @@ def at_rate(profile: Profile, topology: Topology, rate_per_s: float) -> Profile:
     if not all(c.name in profile.rate_per_s for c in spouts) or not any(rates.values()):
         rates = dict.fromkeys(rates, 1.0)
     total = sum(rates[c.name] * c.parallelism for c in spouts)
+    asked = Origin(Source.DECLARED, 0.0, f"{rate_per_s:g} tuples/s were asked about")
     return replace(
-        profile, rate_per_s={name: rate * rate_per_s / total for name, rate in rates.items()}
+        profile,
+        rate_per_s={name: rate * rate_per_s / total for name, rate in rates.items()},
+        origin={**profile.origin, **{("rate_per_s", name): asked for name in rates}},
     )

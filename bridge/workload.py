@@ -111,10 +111,14 @@ def load_workload(path: Path, profile: Path | None = None) -> Workload:
 
 
 def load_profile(path: Path, topology: Topology) -> Profile:
-    """The load that a workload file states, for a topology with the same components.
+    """The load that a workload or profile file states, for a topology with the same components.
 
     Raises InvalidRequest when the file speaks of components that the topology does not have.
     """
+    from bridge.profile_file import is_profile_form, load_profile_file  # noqa: PLC0415 - needs this
+
+    if path.suffix != ".defn" and is_profile_form(parse_file(path)):
+        return load_profile_file(path, topology)
     stated = _load(path)
     strangers = set(stated.topology.names) - set(topology.names)
     if strangers:
@@ -146,7 +150,7 @@ def _read_workload(path: Path) -> Workload:
             Profile(),
         )
     try:
-        entry = WorkloadFile.model_validate(_parse(path))
+        entry = WorkloadFile.model_validate(parse_file(path))
     except ValidationError as error:
         raise InvalidRequest(f"{path}: {describe(error)}") from None
     return workload_from_entry(entry)
@@ -240,7 +244,8 @@ def _read(path: Path) -> bytes:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _parse(path: Path) -> object:
+def parse_file(path: Path) -> object:
+    """The content of a JSON or YAML file. Raises InvalidRequest when it is neither."""
     text = _read(path)
     if path.suffix in (".yaml", ".yml"):
         from ruamel.yaml import YAML  # noqa: PLC0415

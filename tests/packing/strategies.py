@@ -38,12 +38,15 @@ def topologies(
 
 @st.composite
 def profiles(draw: st.DrawFn, topology: Topology, max_selectivity: float = 3.0) -> Profile:
-    rates = st.floats(0.0, 1000.0)
+    # Nothing, or a number that could have been measured.
+    rates = st.just(0.0) | st.floats(0.01, 1000.0)
     return Profile(
         rate_per_s={c.name: draw(rates) for c in topology.components if c.kind is Kind.SPOUT},
-        service_s={name: draw(st.floats(0.0, 0.01)) for name in topology.names},
+        service_s={name: draw(st.just(0.0) | st.floats(1e-6, 0.01)) for name in topology.names},
         selectivity={
-            (s.source, s.target, s.stream_id): draw(st.floats(0.0, max_selectivity))
+            (s.source, s.target, s.stream_id): draw(
+                st.just(0.0) | st.floats(max_selectivity / 1000, max_selectivity)
+            )
             for s in topology.streams
         },
     )

@@ -46,6 +46,13 @@ def never_worse(decision: Decision, heron: Plan, request: Request) -> None:
     assert ours <= max(theirs * (1 + 1e-6), 1 / (1 + HEADROOM))
 
 
+def same_again(decision: Decision, again: Decision | None) -> None:
+    assert again is not None
+    assert again.plan == decision.plan
+    assert again.reasons == decision.reasons
+    assert [c.plan for c in again.candidates] == [c.plan for c in decision.candidates]
+
+
 @FEW
 @given(pack_requests(), st.data(), st.sampled_from([*OBJECTIVES]))
 def test_a_pack_is_never_worse_than_herons(
@@ -56,7 +63,7 @@ def test_a_pack_is_never_worse_than_herons(
     assume(decision is not None)
     assert decision is not None
     never_worse(decision, heron, request)
-    assert decide(request, HeronPlan(heron), objective) == decision
+    same_again(decision, decide(request, HeronPlan(heron), objective))
 
 
 @FEW
@@ -69,7 +76,7 @@ def test_an_update_is_never_worse_than_herons(
     assume(decision is not None)
     assert decision is not None
     never_worse(decision, heron, request)
-    assert decide(request, HeronPlan(heron), objective) == decision
+    same_again(decision, decide(request, HeronPlan(heron), objective))
 
 
 def prefers(objective: str, plans_by_name: dict[str, Plan], request: Request) -> str:

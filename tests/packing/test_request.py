@@ -81,10 +81,31 @@ def test_everything_is_read() -> None:
         disk="7",
     )
     assert found == Constraints(
-        7, 6.5, 9 * GIB, 20 * GIB, 8.0, 9, 10, 4, 20, 0.5, 300,
-        {"spout": 0.5, "b1": 2.0}, {"spout": GIB, "b1": 2 * GIB}, {"b1": 5},
-        11, 12, 13, True, True, 100, 3, 30, Resources(0.25, 512 * MIB, 7),
-    )  # fmt: skip
+        container_count=7,
+        container_cpu_cores=6.5,
+        container_ram_bytes=9 * GIB,
+        container_disk_bytes=20 * GIB,
+        container_cpu_hint_cores=8.0,
+        container_ram_hint_bytes=9,
+        container_disk_hint_bytes=10,
+        max_instances=4,
+        padding_percentage=20,
+        cpu_padding_cores=0.5,
+        ram_padding_bytes=300,
+        component_cpu_cores={"spout": 0.5, "b1": 2.0},
+        component_ram_bytes={"spout": GIB, "b1": 2 * GIB},
+        component_disk_bytes={"b1": 5},
+        stmgr_ram_bytes=11,
+        metricsmgr_ram_bytes=12,
+        checkpointmgr_ram_bytes=13,
+        effectively_once=True,
+        acking=found.acking,
+        sort_by_cpu=True,
+        max_spout_pending=100,
+        deactivate_wait_s=3,
+        reactivate_wait_s=30,
+        instance_default=Resources(0.25, 512 * MIB, 7),
+    )
 
 
 # RoundRobinPacking: 1 GiB for each of Heron's processes that runs, unless stated.

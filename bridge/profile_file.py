@@ -250,6 +250,8 @@ class _Range:
     highest: float
     unit: str
     meaning: str
+    usual: float = math.inf
+    """Seldom more: what decides between units that would both be plausible."""
 
 
 _S, _MS, _US, _NS = 1.0, 1e-3, 1e-6, 1e-9
@@ -274,8 +276,8 @@ _UNITS: Mapping[str, _Unit] = {
 }
 _PLAUSIBLE: Mapping[str, _Range] = {
     "rate_per_s": _Range(1e-6, 1e9, "tuples/s", "one spout instance"),
-    "service_s": _Range(1e-9, 60.0, "s", "one tuple"),
-    "wait_s": _Range(1e-9, 60.0, "s", "one tuple"),
+    "service_s": _Range(1e-9, 60.0, "s", "one tuple", 1.0),
+    "wait_s": _Range(1e-9, 60.0, "s", "one tuple", 1.0),
     "service_scv": _Range(0.0, 1e4, "", "variance over squared mean"),
     "ram_bytes": _Range(_MIB, 2.0**40, "bytes", "one instance with its JVM"),
     "selectivity": _Range(0.0, 1e6, "tuples per tuple", "one output stream"),
@@ -456,7 +458,12 @@ def _plausible(place: str, field: str, number: Number) -> float:
         and allowed.lowest <= number.value * its.factor <= allowed.highest
     ]
     # Going by the next unit first: people are off by one prefix more often than by two.
-    others.sort(key=lambda other: abs(math.log(_UNITS[other].factor / unit.factor)))
+    others.sort(
+        key=lambda other: (
+            number.value * _UNITS[other].factor > allowed.usual,
+            abs(math.log(_UNITS[other].factor / unit.factor)),
+        )
+    )
     if others:
         hint = f"is it meant as {others[0]}?"
     elif unit.quantity == "rate_per_s":
@@ -510,7 +517,7 @@ def _complaint(error: ValidationError, content: Mapping[Any, Any]) -> str:
     if kind == "extra_forbidden":
         allowed = _fields_at(path[:-1])
         near = difflib.get_close_matches(str(path[-1]), allowed, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = f"; did you mean {near[0]}?" if near else "."
         return f"{place}: there is no such field{meant} Known are {', '.join(allowed)}"
     if kind == "missing" and path == ["schema"]:
         return f"schema: it is missing; state {PROFILE_FORM} or {LIBRARY_FORM}"

@@ -118,7 +118,7 @@ def profile_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--profile",
         type=click.Path(path_type=Path),
-        help="A profile or workload file with the load of the topology; wins over the workload's own.",
+        help="A profile or workload file; its load is taken instead of the workload's own.",
     )(command)
 
 

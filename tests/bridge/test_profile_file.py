@@ -139,10 +139,10 @@ def test_a_bad_profile_is_refused_by_the_name_of_the_field(
 @pytest.mark.parametrize(
     ("content", "field", "meant"),
     [
-        (of_component(service_s=35000), "service_s: is 35000", "service_ms"),
+        (of_component(service_s=35000), "service_s: is 35000", "service_us"),
         (of_component(service_s=35e6), "service_s: is 3.5e+07", "service_us"),
         (of_component(service_ns=0.02), "service_ns: is 0.02", "service_us"),
-        (of_component(wait_s=5000), "wait_s: is 5000", "wait_ms"),
+        (of_component(wait_s=500), "wait_s: is 500", "wait_ms"),
         (of_component(ram_gb=2048), "ram_gb: is 2048", "ram_mb"),
         (of_component(ram_mb=536870912), "ram_mb: is 5.36871e+08", "ram_bytes"),
         (of_component(ram_bytes=512), "ram_bytes: is 512", "ram_mb"),

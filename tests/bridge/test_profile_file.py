@@ -140,7 +140,7 @@ def test_a_bad_profile_is_refused_by_the_name_of_the_field(
     ("content", "field", "meant"),
     [
         (of_component(service_s=35000), "service_s: is 35000", "service_us"),
-        (of_component(service_s=35e6), "service_s: is 3.5e+07", "service_us"),
+        (of_component(service_s=35e6), "service_s: is 3.5e+07", "service_ns"),
         (of_component(service_ns=0.02), "service_ns: is 0.02", "service_us"),
         (of_component(wait_s=500), "wait_s: is 500", "wait_ms"),
         (of_component(ram_gb=2048), "ram_gb: is 2048", "ram_mb"),

@@ -35,11 +35,11 @@ def entry(function: Function) -> Function:
 
 
 @structref.register
-class _HandleType(numba.core.types.StructRef):  # type: ignore[misc]
+class _HandleType(numba.core.types.StructRef):
     """Numba's type of a handle."""
 
 
-class Handle(structref.StructRefProxy):  # type: ignore[misc]
+class Handle(structref.StructRefProxy):
     """All arrays of a simulation behind one pointer.
 
     A tuple of arrays as argument would be taken apart and put together at every call, which takes
@@ -49,5 +49,5 @@ class Handle(structref.StructRefProxy):  # type: ignore[misc]
 
 def define_handle(names: tuple[str, ...]) -> None:
     """Say once which arrays a handle holds, in order."""
-    structref.define_constructor(Handle, _HandleType, list(names))
-    structref.define_attributes(_HandleType)
+    structref.define_constructor(Handle, _HandleType, list(names))  # type: ignore[no-untyped-call]
+    structref.define_attributes(_HandleType)  # type: ignore[no-untyped-call]

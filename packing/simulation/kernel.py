@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - positional calls are what numba compiles well
 """The event loop, compiled.
 
 All compiled functions stand in this one file: numba keeps results per file and does not see that a
@@ -17,14 +18,16 @@ import numpy as np
 from packing.simulation.compiled import Handle, compiled, define_handle, entry
 from packing.simulation.layout import BIN_FLOOR_S, BIN_RATIO, BINS, BLOCK, CHUNK, State
 
+
 def _numbered(count: int) -> tuple[Any, ...]:
     """0, 1, 2 ... as machine integers: for a Python constant a callee would be compiled anew."""
     return tuple(np.int64(k) for k in range(count))
 
 
-NONE, NOTHING, ONE = np.int64(-1), np.int64(0), np.int64(1)
+NONE: Any = np.int64(-1)
+NOTHING, ONE = _numbered(2)
 RUNNING, OUT_OF_EVENTS, OUT_OF_SETS, OUT_OF_BLOCKS, OUT_OF_TREES = _numbered(5)
-WAKE, CPU_CLOCK, REFILL, TICK, WAITED, SPOUT_DUE, TUNE, ARRIVE, MARK = _numbered(9)
+WAKE, CPU_CLOCK, REFILL, TICK, WAITED, SPOUT_DUE, TUNE, ARRIVE, MARK, EXPORT = _numbered(10)
 IDLE, WAKING, BUSY, WAITING = _numbered(4)
 DATA, ACKS, ANCHORS = _numbered(3)
 ROUND_ROBIN, BY_SHARE, TO_ALL, TO_LOWEST = _numbered(4)
@@ -36,8 +39,8 @@ MIX_2 = np.uint64(0x94D049BB133111EB)
 SHIFT_30, SHIFT_27, SHIFT_31 = np.uint64(30), np.uint64(27), np.uint64(31)
 SHIFT_11 = np.uint64(11)
 LOG_RATIO = math.log(BIN_RATIO)
-TIE_S = 1e-12
-"""Two readings of a CPU clock closer than that are the same."""
+TIE_S = 1e-9
+"""Two readings of a clock closer than that are the same: well above rounding, even after hours."""
 
 
 # ---------------------------------------------------------------- random numbers
@@ -131,7 +134,7 @@ def drop_first(s: Any) -> None:
 
 
 @compiled
-def new_set(s: Any, source: int, group: int, kind: int, target: int) -> int:
+def new_set(s: Any, source: int, group: int, kind: int, target: int) -> Any:
     """An empty tuple set."""
     sim = s.sim[0]
     p = sim.set_free
@@ -268,7 +271,7 @@ def start(s: Any, t: int, work: float) -> None:
 
 
 @compiled
-def on_cpu_clock(s: Any, c: int) -> int:
+def on_cpu_clock(s: Any, c: int) -> Any:
     """The earliest thread of container c has finished (returned), or the budget is burnt (-1)."""
     box = s.container[c]
     advance(s, c)
@@ -598,7 +601,10 @@ def start_chunk(s: Any, i: int) -> None:
     sim = s.sim[0]
     m = s.mechanics[0]
     one = s.instance[i]
-    overhead = m.executor_receive_s + m.executor_emit_s * one.emits_per_tuple
+    emits = 0.0
+    for group in range(one.first_group, one.last_group):
+        emits += s.gain[s.set[one.set].group, group]
+    overhead = m.executor_receive_s + m.executor_emit_s * emits
     if sim.acking:
         overhead += m.executor_ack_s
     each = overhead + one.cpu_s + one.wait_s
@@ -647,6 +653,7 @@ def chunk_finished(s: Any, i: int) -> None:
         one.busy += took
         one.executes += size
     before = one.chunk_start
+    read = s.set[one.set].group
     for k in range(size):
         if one.offset == BLOCK:
             one.block = s.next_block[one.block]
@@ -668,7 +675,7 @@ def chunk_finished(s: Any, i: int) -> None:
                 record_latency(s, i, end - created)
         before = end
         for group in range(one.first_group, one.last_group):
-            s.owed[i, group] += s.group[group].selectivity
+            s.owed[i, group] += s.gain[read, group]
             while s.owed[i, group] >= 1.0 - 1e-9:
                 s.owed[i, group] -= 1.0
                 emit(s, i, DATA, group, created, root, np.uint64(0))
@@ -774,7 +781,7 @@ def spout_burst(s: Any, i: int, acks: int) -> bool:
         # Each base tuple may emit several; nextTuple is only asked while there is room.
         per = max(one.emits_per_tuple, 1e-9)
         left = sim.max_pending - one.pending
-        room = min(room, int(math.ceil(left / per))) if left > 0 else 0
+        room = min(room, math.ceil(left / per)) if left > 0 else 0
     due = 0
     while due < room and one.next_due <= sim.now + TIE_S:
         due += 1
@@ -829,7 +836,7 @@ def spout_worked(s: Any, i: int) -> None:
     for k in range(size):
         created = one.chunk_start + took * (k + 1) / size
         for group in range(one.first_group, one.last_group):
-            s.owed[i, group] += s.group[group].selectivity
+            s.owed[i, group] += s.gain[sim.groups, group]
             while s.owed[i, group] >= 1.0 - 1e-9:
                 s.owed[i, group] -= 1.0
                 root = NONE
@@ -844,7 +851,7 @@ def spout_worked(s: Any, i: int) -> None:
 
 
 @compiled
-def new_tree(s: Any, i: int, created: float) -> int:
+def new_tree(s: Any, i: int, created: float) -> Any:
     """A tuple tree begins at spout i."""
     sim = s.sim[0]
     root = sim.root_free
@@ -865,7 +872,7 @@ def new_tree(s: Any, i: int, created: float) -> int:
 
 
 @compiled
-def cached(s: Any, c: int, i: int, source: int, group: int, kind: int) -> int:
+def cached(s: Any, c: int, i: int, source: int, group: int, kind: int) -> Any:
     """The open set for destination i that may take one more of that kind (tuple-cache.cpp).
 
     Data of another source or stream, or control among data, closes the open set.
@@ -898,7 +905,7 @@ def cached(s: Any, c: int, i: int, source: int, group: int, kind: int) -> int:
 
 
 @compiled
-def take_out(s: Any, c: int, p: int) -> float:
+def take_out(s: Any, c: int, p: int) -> Any:
     """Move a set from the cache to what leaves at the end of this drain; its CPU cost."""
     m = s.mechanics[0]
     box = s.container[c]
@@ -914,7 +921,7 @@ def take_out(s: Any, c: int, p: int) -> float:
 
 
 @compiled
-def drain(s: Any, c: int) -> float:
+def drain(s: Any, c: int) -> Any:
     """Drain the cache: all closed sets leave; an open one only if neither this drain nor the
     previous one had anything for its destination. Returns the CPU cost."""
     box = s.container[c]
@@ -958,7 +965,7 @@ def stmgr_next(s: Any, c: int) -> None:
 
 
 @compiled
-def read_cost(s: Any, c: int) -> float:
+def read_cost(s: Any, c: int) -> Any:
     """Take the next packet of the inbox; CPU of handling it."""
     sim = s.sim[0]
     m = s.mechanics[0]
@@ -1224,8 +1231,13 @@ def run_thread(s: Any, t: int) -> None:
 def finished(s: Any, t: int) -> bool:
     """Thread t has done its work or waited its time; whether it looks for more."""
     sim = s.sim[0]
-    if t >= 2 * sim.instances:
-        stmgr_finished(s, t - 2 * sim.instances)
+    c = t - 2 * sim.instances
+    if c >= sim.containers:
+        return False
+    if c >= 0:
+        if sim.measuring:
+            s.container[c].stmgr_used += s.thread[t].work
+        stmgr_finished(s, c)
         return True
     i = t >> 1
     one = s.instance[i]
@@ -1247,6 +1259,17 @@ def finished(s: Any, t: int) -> bool:
     elif one.chunk > 0:
         chunk_finished(s, i)
     return True
+
+
+@compiled
+def on_export(s: Any, c: int) -> None:
+    """The metrics manager of container c exports: a burst of work for a thread of its own."""
+    sim = s.sim[0]
+    m = s.mechanics[0]
+    t = 2 * sim.instances + sim.containers + c
+    push(s, sim.now + m.export_interval_s, EXPORT, c, NOTHING)
+    if s.thread[t].phase == IDLE:
+        start(s, t, m.export_s)
 
 
 @compiled
@@ -1341,7 +1364,7 @@ def on_mark(s: Any, which: int) -> None:
 
 
 @compiled
-def loop(s: Any) -> None:
+def loop(s: Any) -> None:  # noqa: PLR0912 - one branch per kind of event
     """Run to the end of the measuring window, or until memory is full (`status`)."""
     sim = s.sim[0]
     while not sim.ended and sim.status == RUNNING:
@@ -1377,6 +1400,8 @@ def loop(s: Any) -> None:
             on_tune(s)
         elif kind == ARRIVE:
             to_stmgr(s, who, version)
+        elif kind == EXPORT:
+            on_export(s, who)
         else:
             on_mark(s, who)
         # Each part of the loop is called from one place: the compiler copies callees into callers.
@@ -1392,4 +1417,4 @@ define_handle(State._fields)
 @entry
 def run(state: Any) -> None:
     """Run a simulation that `lay_out` has prepared, in place."""
-    loop(Handle(*state))
+    loop(Handle(*state))  # type: ignore[no-untyped-call]

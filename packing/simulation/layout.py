@@ -1,4 +1,4 @@
-"""Memory of the simulation: one record per thing that Heron has, in arrays that numba can work on."""
+"""Memory of the simulation: a record per thing that Heron has, in arrays for numba."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BIN_RATIO = 1.02
 
 
 def _record(**columns: str) -> np.dtype[np.void]:
-    return np.dtype([(name, code) for name, code in columns.items()], align=True)
+    return np.dtype(list(columns.items()), align=True)
 
 
 def _many(code: str, names: str) -> dict[str, str]:
@@ -42,12 +42,15 @@ back-pressure, `status` says why it had to stop early."""
 
 THREAD = _record(target="f8", work="f8", **_many("i8", "container phase pos version"))
 """A thread that uses CPU: executor 2 i and gateway 2 i + 1 of instance i, then one event loop per
-stream manager. `target` is a reading of its container's CPU clock."""
+stream manager, then one per container for its background processes. `target` is a reading of its
+container's CPU clock."""
 
 HOST = _record(cores="f8", **_many("i8", "running first last"))
 
 CONTAINER = _record(
-    **_many("f8", "clock seen speed budget quota background quota_from used throttled_time"),
+    **_many(
+        "f8", "clock seen speed budget quota background quota_from used stmgr_used throttled_time"
+    ),
     **_many("f8", "throttled_since tick_at cache_bytes bp_since bp_time"),
     **_many("i8", "periods throttled_periods from_instances from_peers drained_sets"),
     **_many("i8", "host running base throttled hit version"),
@@ -90,7 +93,7 @@ peer that sent it, -1 for a local instance."""
 ROOT = _record(xor="u8", created="f8", **_many("i8", "spout next"))
 """A tuple tree: what the root's stream manager keeps for it (xor-manager.cpp)."""
 
-GROUP = _record(selectivity="f8", bytes="f8", **_many("i8", "first last component pad"))
+GROUP = _record(bytes="f8", **_many("i8", "first last component pad"))
 """An emitted stream and the range of its subscriptions."""
 
 SUBSCRIPTION = _record(**_many("i8", "routing first size pad"))
@@ -124,6 +127,9 @@ class State(NamedTuple):
     """Cumulative shares in step with `target`."""
     turn: Ints
     """Next target of a round robin, shape (containers, subscriptions)."""
+    gain: Floats
+    """Tuples on each emitted stream per tuple of each input stream, shape (groups + 1, groups);
+    the last row is for the base tuples of spouts."""
     owed: Floats
     """Fractions of tuples not yet emitted, shape (instances, groups)."""
     scratch: Floats

@@ -41,6 +41,8 @@ class StreamLoad:
 
     selectivity: float = 1.0
     """Tuples emitted per tuple executed (spout: per base tuple). By deterministic accumulation."""
+    selectivity_by_input: Mapping[StreamKey, float] = field(default_factory=dict)
+    """The same for tuples from one input stream, where it differs."""
     tuple_bytes: float = 200.0
     """Serialised size of a tuple, all of it."""
     shares: tuple[float, ...] | None = None
@@ -80,26 +82,38 @@ class SimulatedLoad:
     ) -> SimulatedLoad:
         """The load that a profile states, with every spout at `scale` times its rate.
 
-        A spout without a rate emits nothing; service times are deterministic and all CPU.
+        A spout without a rate emits nothing, a component without service time costs nothing. The
+        profile's variability is that of CPU and wait together; here the CPU part carries it all.
+        Shares of keys count only at the parallelism they were measured at; else equal shares.
         """
-        components = {
-            c.name: ComponentLoad(
+        components = {}
+        for c in topology.components:
+            cpu_s, wait_s = profile.service_s.get(c.name, 0.0), profile.wait_s.get(c.name, 0.0)
+            scv = profile.service_scv.get(c.name, 0.0)
+            components[c.name] = ComponentLoad(
                 rate_per_s=(
                     profile.rate_per_s.get(c.name, 0.0) * scale if c.kind is Kind.SPOUT else None
                 ),
-                cpu_s=profile.service_s.get(c.name, 0.0),
+                cpu_s=cpu_s,
+                cpu_scv=scv * ((cpu_s + wait_s) / cpu_s) ** 2 if cpu_s > 0 else 0.0,
+                wait_s=wait_s,
             )
-            for c in topology.components
-        }
         default = StreamLoad()
-        keys = [(s.source, s.target, s.stream_id) for s in topology.streams]
-        streams = {
-            key: StreamLoad(
+        streams = {}
+        for key in ((s.source, s.target, s.stream_id) for s in topology.streams):
+            shares = profile.key_shares.get(key)
+            if shares is not None and len(shares) != topology.parallelism[key[1]]:
+                shares = None
+            streams[key] = StreamLoad(
                 selectivity=profile.selectivity.get(key, default.selectivity),
+                selectivity_by_input={
+                    read: value
+                    for (written, read), value in profile.input_selectivity.items()
+                    if written == key
+                },
                 tuple_bytes=profile.tuple_bytes.get(key, default.tuple_bytes),
+                shares=shares,
             )
-            for key in keys
-        }
         return SimulatedLoad(
             components, streams, acking, max_spout_pending, quota_cores, host_cores, hosts
         )

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - everything that makes up a simulation comes together here
 """Lays a topology, its plan and its load out in the memory of the simulation."""
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ class Room:
 class _Wiring:
     """Emitted streams and their subscriptions, as plain lists."""
 
-    group: list[tuple[float, float, int, int, int]]
-    """Selectivity, bytes, first and last subscription, component; ordered by component."""
+    group: list[tuple[float, int, int, int]]
+    """Bytes, first and last subscription, component; ordered by component."""
+    gain: Floats
     subscription: list[tuple[int, int, int]]
     target: list[int]
     share: list[float]
@@ -85,8 +87,8 @@ def lay_out(
             [tuple(float(getattr(mechanics, f.name)) for f in fields(mechanics))],
             layout.MECHANICS,
         ),
-        thread=np.zeros(2 * n + width, layout.THREAD),
-        active=np.zeros(2 * n + width, np.int64),
+        thread=np.zeros(2 * (n + width), layout.THREAD),
+        active=np.zeros(2 * (n + width), np.int64),
         host=np.zeros(0, layout.HOST),
         container=np.zeros(width, layout.CONTAINER),
         by_host=np.zeros(width, np.int64),
@@ -99,6 +101,7 @@ def lay_out(
         target=np.array(wiring.target, dtype=np.int64),
         share=np.array(wiring.share, dtype=np.float64),
         turn=np.zeros((width, len(wiring.subscription)), np.int64),
+        gain=wiring.gain,
         owed=np.zeros((n, len(wiring.group))),
         scratch=np.zeros((n, layout.CHUNK)),
         histogram=np.zeros((histograms, layout.BINS), np.int64),
@@ -144,6 +147,10 @@ def _check(topology: Topology, plan: Plan, load: SimulatedLoad, mechanics: Mecha
     for name in load.components:
         if name not in topology.position:
             raise InvalidRequest(f"the load names component {name!r}, which the topology lacks")
+    quota = load.quota_cores
+    for cores in quota.values() if isinstance(quota, Mapping) else (quota,):
+        if cores is not None and not cores > 0:
+            raise InvalidRequest(f"a quota is {cores} cores; it must be above 0, or None for none")
     for component in topology.components:
         if component.name not in plan.components or not plan.parallelism[component.name]:
             raise InvalidRequest(f"the plan has no instance of component {component.name!r}")
@@ -182,19 +189,23 @@ def _emissions(
     topology: Topology, load: SimulatedLoad
 ) -> list[tuple[int, StreamLoad, list[Stream]]]:
     """Per emitted stream: its component, load and subscriptions, ordered by component."""
-    found: dict[tuple[int, str, float, float], tuple[int, StreamLoad, list[Stream]]] = {}
+    found: dict[tuple[object, ...], tuple[int, StreamLoad, list[Stream]]] = {}
     for stream in topology.streams:
         key = (stream.source, stream.target, stream.stream_id)
         asked = load.streams.get(key, StreamLoad())
         source = topology.position[stream.source]
-        same = (source, stream.stream_id, asked.selectivity, asked.tuple_bytes)
+        same = (
+            source, stream.stream_id, asked.selectivity, asked.tuple_bytes,
+            frozenset(asked.selectivity_by_input.items()),
+        )  # fmt: skip
         found.setdefault(same, (source, asked, []))[2].append(stream)
     return sorted(found.values(), key=lambda emission: emission[0])
 
 
 def _wire(topology: Topology, plan: Plan, load: SimulatedLoad) -> _Wiring:
-    wiring = _Wiring([], [], [], [])
-    for source, asked, streams in _emissions(topology, load):
+    emissions = _emissions(topology, load)
+    wiring = _Wiring([], _gain(emissions), [], [], [])
+    for source, asked, streams in emissions:
         first = len(wiring.subscription)
         for stream in streams:
             members = np.flatnonzero(plan.component == plan.components.index(stream.target))
@@ -205,10 +216,20 @@ def _wire(topology: Topology, plan: Plan, load: SimulatedLoad) -> _Wiring:
             wiring.subscription.append((routing, len(wiring.target), len(members)))
             wiring.target.extend(members.tolist())
             wiring.share.extend(shares.tolist())
-        wiring.group.append(
-            (asked.selectivity, asked.tuple_bytes, first, len(wiring.subscription), source)
-        )
+        wiring.group.append((asked.tuple_bytes, first, len(wiring.subscription), source))
     return wiring
+
+
+def _gain(emissions: list[tuple[int, StreamLoad, list[Stream]]]) -> Floats:
+    """Selectivity of each emission for tuples of each emission; the last row is for spouts."""
+    gain = np.zeros((len(emissions) + 1, len(emissions)))
+    for k, (_, written, _) in enumerate(emissions):
+        gain[:, k] = written.selectivity
+        for row, (_, _, streams) in enumerate(emissions):
+            for read in streams:
+                key = (read.source, read.target, read.stream_id)
+                gain[row, k] = written.selectivity_by_input.get(key, gain[row, k])
+    return gain
 
 
 def _cumulative(stream: Stream, shares: tuple[float, ...] | None, size: int) -> Floats:
@@ -224,8 +245,8 @@ def _cumulative(stream: Stream, shares: tuple[float, ...] | None, size: int) -> 
 
 
 def _wire_records(s: layout.State, wiring: _Wiring, random: np.random.Generator) -> None:
-    for k, (selectivity, tuple_bytes, first, last, component) in enumerate(wiring.group):
-        s.group[k] = (selectivity, tuple_bytes, first, last, component, 0)
+    for k, (tuple_bytes, first, last, component) in enumerate(wiring.group):
+        s.group[k] = (tuple_bytes, first, last, component, 0)
     for k, (routing, first, size) in enumerate(wiring.subscription):
         s.subscription[k] = (routing, first, size, 0)
         # shuffle-grouping.cpp: every stream manager begins its round robin anywhere.
@@ -255,13 +276,13 @@ def _place_instances(
     for position, component in enumerate(topology.components):
         rows = plan.component == plan.components.index(component.name)
         asked = load.components.get(component.name, ComponentLoad())
-        groups = [k for k, group in enumerate(wiring.group) if group[4] == position]
+        groups = [k for k, group in enumerate(wiring.group) if group[3] == position]
         one["cpu_s"][rows] = asked.cpu_s
         one["scv"][rows] = asked.cpu_scv
         one["wait_s"][rows] = asked.wait_s
         one["first_group"][rows] = groups[0] if groups else 0
         one["last_group"][rows] = groups[-1] + 1 if groups else 0
-        one["emits_per_tuple"][rows] = sum(wiring.group[k][0] for k in groups)
+        one["emits_per_tuple"][rows] = sum(wiring.gain[-1, k] for k in groups)
         one["sink"][rows] = component.name in sink_names
         if component.name in sink_names:
             one["histogram"][rows] = sink_names.index(component.name)
@@ -300,12 +321,12 @@ def _place_containers(
     for name in ("open", "closed_head", "closed_tail"):
         s.cache[name] = -1
     first = np.searchsorted(plan.container, np.arange(width), side="left")
-    box["base"] = 2 * first + np.arange(width)
+    box["base"] = 2 * (first + np.arange(width))
     box["speed"] = 1.0
     box["quota_from"] = _per_container(load.quota_cores, plan)
     box["background"] = background_cores(s, plan, mechanics).sum(axis=0)
     s.thread["container"][: 2 * n] = np.repeat(plan.container, 2)
-    s.thread["container"][2 * n :] = np.arange(width)
+    s.thread["container"][2 * n :] = np.tile(np.arange(width), 2)
     hosts = load.hosts
     names = [hosts.get(int(k), 0) if hosts is not None else int(k) for k in plan.container_ids]
     known = sorted(set(names))
@@ -347,15 +368,18 @@ def _schedule(
     random: np.random.Generator,
 ) -> None:
     """Fill the calendar with what happens on its own."""
-    n = plan.instance_count
     sim = s.sim[0]
-    events: list[tuple[float, int, int]] = []
-    for i in np.flatnonzero(s.instance["spout"]):
-        events.append((float(s.instance["next_due"][i]), kernel.SPOUT_DUE, int(i)))
+    events: list[tuple[float, int, int]] = [
+        (float(s.instance["next_due"][i]), kernel.SPOUT_DUE, int(i))
+        for i in np.flatnonzero(s.instance["spout"])
+    ]
     for c in range(plan.container_count):
         at = float(random.random() * mechanics.drain_tick_s)
         s.container["tick_at"][c] = at
         events.append((at, kernel.TICK, c))
+        if mechanics.export_s > 0:
+            at = float(random.random() * mechanics.export_interval_s)
+            events.append((at, kernel.EXPORT, c))
         if s.container["quota_from"][c] > 0:
             phase = float(random.random() * mechanics.quota_period_s)
             events.append((mechanics.startup_s + phase, kernel.REFILL, c))
@@ -368,4 +392,3 @@ def _schedule(
         s.heap_at[k] = at
         s.heap_what[k] = (int(kind) << 56) | (who << 32)
     sim["heap"] = len(events)
-    assert len(s.thread) == 2 * n + plan.container_count

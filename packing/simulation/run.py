@@ -55,14 +55,13 @@ def simulate(
 def _ratio(total: Floats, count: Floats) -> Floats:
     """`total / count`, NaN where there is nothing."""
     empty = np.full(len(count), np.nan)
-    return np.divide(total, count, out=empty, where=count > 0)
+    return np.asarray(np.divide(total, count, out=empty, where=count > 0), dtype=np.float64)
 
 
 def _result(
     s: layout.State, topology: Topology, plan: Plan, mechanics: Mechanics, window_s: float
 ) -> SimulationResult:
     one, box = s.instance, s.container
-    n = plan.instance_count
 
     def rate(counts: layout.Records) -> Floats:
         return np.asarray(counts / window_s, dtype=np.float64)
@@ -72,8 +71,6 @@ def _result(
     second_emits = 2 * rate(one["emits"] - one["emits_half"])
     sink = one["sink"] > 0
     instance_cores = rate(one["used"])
-    worked = np.bincount(plan.container, instance_cores, minlength=plan.container_count)
-    all_cores = rate(box["used"])
     idle = background_cores(s, plan, mechanics)
     names = sinks(topology)
     latency = {}
@@ -101,12 +98,12 @@ def _result(
         pending_tuples=rate(one["pending_area"]),
         complete_latency_s=_ratio(one["complete"], one["completes"]),
         acks_per_s=rate(one["completes"]),
-        container_cores=all_cores + idle.sum(axis=0),
+        container_cores=rate(box["used"]) + idle.sum(axis=0),
         throttled_share=rate(box["throttled_time"]),
         throttled_periods_share=np.nan_to_num(
             _ratio(box["throttled_periods"].astype(np.float64), box["periods"])
         ),
-        stmgr_cores=np.maximum(all_cores - worked, 0.0) + idle[1],
+        stmgr_cores=rate(box["stmgr_used"]) + idle[1],
         stmgr_tuples_per_s=rate(box["from_instances"] + box["from_peers"]),
         stmgr_sets_per_s=rate(box["drained_sets"]),
         back_pressure_initiated=rate(box["bp_time"]),

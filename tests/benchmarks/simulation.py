@@ -136,15 +136,12 @@ def compare(run: dict[str, Any], seeds: int) -> None:
     topology = topology_of(run)
     plan = plan_of(run, topology)
     load, mechanics = load_of(run, topology), mechanics_of(run)
-    results: list[SimulationResult] = []
-    for seed in range(seeds):
-        results.append(
-            simulate(topology, plan, load, mechanics, seed=seed, warmup_s=15.0, window_s=25.0)
-        )
+    results: list[SimulationResult] = [
+        simulate(topology, plan, load, mechanics, seed=seed, warmup_s=15.0, window_s=25.0)
+        for seed in range(seeds)
+    ]
     throughput = statistics.fmean(r.throughput_per_s for r in results)
-    latency = statistics.fmean(
-        1e3 * x.mean_s for r in results for x in r.sink_latency.values()
-    )
+    latency = statistics.fmean(1e3 * x.mean_s for r in results for x in r.sink_latency.values())
     cores = np.mean([r.container_cores for r in results], axis=0)
     complete = np.nanmean([
         r.complete_latency_s[r.acks_per_s > 0].mean() if load.acking else np.nan for r in results
@@ -200,8 +197,9 @@ def speed() -> None:
             took_s = time.perf_counter() - started_s
             print(
                 f"{rate:7.0f} tuples/s per spout, acks {'on ' if acking else 'off'}: "
-                f"{result.tuples / took_s / 1e6:.2f} M tuples/s, {result.events / took_s / 1e6:.2f} "
-                f"M events/s, 1e7 tuples in {1e7 * took_s / result.tuples:.1f} s "
+                f"{result.tuples / took_s / 1e6:.2f} M tuples/s, "
+                f"{result.events / took_s / 1e6:.2f} M events/s, "
+                f"1e7 tuples in {1e7 * took_s / result.tuples:.1f} s "
                 f"(first call {prepared_s:.1f} s)"
             )
 

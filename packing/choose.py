@@ -27,6 +27,8 @@ from packing.validation import Violation, violations
 
 HERON = "heron"
 """Name of the candidate that came with the request: the plan that Heron would use without us."""
+GAIN_WORTH_A_RESTART = 1.05
+"""A plan that restarts survivors must sustain this much more than one that does not."""
 CURRENT = "current"
 """Name of the running plan, when a request changes nothing."""
 
@@ -179,22 +181,43 @@ def _prediction(plan: Plan, request: Request) -> Prediction:
 
 
 def _ranked(usable: list[Candidate], base: Candidate, objective: str) -> list[Candidate]:
-    """Best first: fewest broken preferences, then the objective, then the order of asking."""
+    """Best first: enough load, no needless restarts, few broken preferences, then the objective."""
     assert base.prediction is not None
     against: Reference = reference(base.prediction)
     enough = 1.0 / (1.0 + HEADROOM)
     # Heron's plan sets the bar only where it came with the request.
     bar = max(against.pressure * (1 + 1e-9), enough) if base.planner == HERON else float("inf")
 
-    def key(candidate: Candidate) -> tuple[bool, int, Score]:
+    undisturbed = [_sustained(c) for c in usable if not _restarts(c)]
+
+    def needlessly_disturbs(candidate: Candidate) -> bool:
+        """Restarts survivors without carrying enough more than the best plan that restarts none."""
+        if not undisturbed or not _restarts(candidate):
+            return False
+        return _sustained(candidate) < max(undisturbed) * GAIN_WORTH_A_RESTART or not any(
+            undisturbed
+        )
+
+    def key(candidate: Candidate) -> tuple[bool, bool, int, Score]:
         assert candidate.prediction is not None
         return (
             pressure(candidate.prediction) > bar,
+            needlessly_disturbs(candidate),
             len({v.rule for v in candidate.violations}),
             score(objective, candidate.prediction, candidate.disruption, against),
         )
 
     return sorted(usable, key=key)
+
+
+def _restarts(candidate: Candidate) -> int:
+    return 0 if candidate.disruption is None else candidate.disruption.restarted_instances
+
+
+def _sustained(candidate: Candidate) -> float:
+    """Sustainable load; 0 where it is not known."""
+    assert candidate.prediction is not None
+    return candidate.prediction.sustainable_load_factor or 0.0
 
 
 def _reasons(

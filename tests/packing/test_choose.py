@@ -171,16 +171,31 @@ def test_of_equal_plans_the_one_that_restarts_less(objective: str) -> None:
     assert prefers(objective, {"moves": moves, "keeps": keeps}, request) == "keeps"
 
 
-def test_balanced_weighs_restarts_against_traffic() -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_less_traffic_is_not_worth_a_restart(objective: str) -> None:
     of = chain(2, 2)
     before = plan(of, {1: ["spout", "spout"], 2: ["b1", "b1"]})
     request = Request(of, Constraints(), current=before, deltas={"b1": 1})
     keeps = plan(chain(2, 3), {1: ["spout", "spout"], 2: ["b1", "b1", "b1"]})
+    # Half of the traffic instead of all of it crosses, but 2 of 4 survivors restart.
     moves = plan(chain(2, 3), {1: ["spout", "b1"], 2: ["spout", "b1", "b1"]})
-    # Against `keeps`: half of the traffic crosses, and 2 of 4 survivors restart with their tasks
-    # renumbered: 1 + 1/2 + 1 + 2/4 = 1 + 1 + 1 + 0. In a tie the one asked first.
-    assert prefers("balanced", {"keeps": keeps, "moves": moves}, request) == "keeps"
-    assert prefers("traffic", {"keeps": keeps, "moves": moves}, request) == "moves"
+    assert prefers(objective, {"moves": moves, "keeps": keeps}, request) == "keeps"
+
+
+@pytest.mark.parametrize(("cores", "better"), [(0.5, "keeps"), (1.0, "moves")])
+def test_a_restart_is_worth_five_per_cent_more_load(cores: float, better: str) -> None:
+    of = chain(2, 2)
+    before = plan(of, {1: ["spout", "spout"], 2: ["b1", "b1"]})
+    busy = Profile(rate_per_s={"spout": 100.0}, service_s={"spout": 0.0, "b1": 0.004})
+    request = Request(of, Constraints(), current=before, deltas={"b1": 1}, profile=busy)
+
+    def sized(contents: dict[int, list[str]], sizes: list[float]) -> Plan:
+        return replace(plan(chain(2, 3), contents), container_cpu_cores=np.array(sizes))
+
+    # 0.8 cores of work: alone in one container it needs that container's size.
+    keeps = sized({1: ["spout", "spout"], 2: ["b1", "b1", "b1"]}, [1.0, 0.5])
+    moves = sized({1: ["spout", "b1"], 2: ["spout", "b1", "b1"]}, [cores / 2, 0.5])
+    assert prefers("balanced", {"keeps": keeps, "moves": moves}, request) == better
 
 
 def test_equals_keep_the_order_of_asking() -> None:

@@ -182,7 +182,7 @@ def test_less_traffic_is_not_worth_a_restart(objective: str) -> None:
     assert prefers(objective, {"moves": moves, "keeps": keeps}, request) == "keeps"
 
 
-@pytest.mark.parametrize(("cores", "better"), [(0.5, "keeps"), (1.0, "moves")])
+@pytest.mark.parametrize(("cores", "better"), [(0.34, "keeps"), (0.5, "moves")])
 def test_a_restart_is_worth_five_per_cent_more_load(cores: float, better: str) -> None:
     of = chain(2, 2)
     before = plan(of, {1: ["spout", "spout"], 2: ["b1", "b1"]})
@@ -190,11 +190,15 @@ def test_a_restart_is_worth_five_per_cent_more_load(cores: float, better: str) -
     request = Request(of, Constraints(), current=before, deltas={"b1": 1}, profile=busy)
 
     def sized(contents: dict[int, list[str]], sizes: list[float]) -> Plan:
-        return replace(plan(chain(2, 3), contents), container_cpu_cores=np.array(sizes))
+        made = plan(chain(2, 3), contents)
+        return replace(
+            made, container_cpu_cores=np.array(sizes), cpu_cores=np.full(made.instance_count, 0.05)
+        )
 
-    # 0.8 cores of work: alone in one container it needs that container's size.
-    keeps = sized({1: ["spout", "spout"], 2: ["b1", "b1", "b1"]}, [1.0, 0.5])
-    moves = sized({1: ["spout", "b1"], 2: ["spout", "b1", "b1"]}, [cores / 2, 0.5])
+    # 0.8 cores of work in a container of 0.5: 0.625 of the load.
+    keeps = sized({1: ["spout", "spout"], 2: ["b1", "b1", "b1"]}, [0.5, 0.5])
+    # Two thirds of it in a container of 0.34 or 0.5: 0.6375 or 0.9375 of the load.
+    moves = sized({1: ["spout", "b1"], 2: ["spout", "b1", "b1"]}, [0.5, cores])
     assert prefers("balanced", {"keeps": keeps, "moves": moves}, request) == better
 
 

@@ -1,0 +1,222 @@
+"""`compare`, `plan` and `predict` as people and programs call them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge import planners
+from bridge.cli import main
+from bridge.plan_file import load_plan
+from bridge.workload import load_workload
+from packing.planners import BUILT_IN
+from packing.request import Request
+from packing.validation import violations
+from tests.bridge.messages import topology_message
+from tests.packing.build import DATA
+
+SMALL = DATA / "topologies" / "dag2-10.json"
+OTHER = DATA / "topologies" / "ysb-10.json"
+
+PREDICTION = {
+    "sustainable_load_factor",
+    "bottleneck",
+    "traffic_tuples_per_s",
+    "cross_tuples_per_s",
+    "cross_fraction",
+    "containers",
+    "cores",
+    "ram_bytes",
+    "load_max_over_mean",
+    "highest_cpu_utilisation",
+    "stream_manager_max_tuples_per_s",
+}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line, parse_constant=forbidden) for line in result.stdout.splitlines()]
+
+
+def forbidden(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+def refused(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("heron-bridge: ")
+    return line.removeprefix("heron-bridge: ")
+
+
+def test_compare_gives_one_object_a_line() -> None:
+    one, other = lines(run("compare", SMALL, OTHER, "--json"))
+    assert (one["workload"], other["workload"]) == ("dag2-10", "ysb-10")
+    for found in (one, other):
+        assert {"workload", "chosen", "candidates"} <= found.keys()
+        planners_asked = [c["planner"] for c in found["candidates"]]
+        assert planners_asked == [*BUILT_IN]
+        assert found["chosen"] in planners_asked
+        for candidate in found["candidates"]:
+            assert {"planner", "ms", "plan", "prediction"} <= candidate.keys()
+            assert candidate["prediction"].keys() >= PREDICTION
+            assert candidate["plan"].keys() == {"id", "containers"}
+            assert len(candidate["plan"]["containers"]) == candidate["prediction"]["containers"]
+
+
+def test_compare_tries_the_change_that_the_file_proposes() -> None:
+    (found,) = lines(run("compare", SMALL, "--json"))
+    for candidate in found["candidates"]:
+        up, down = candidate["repack"]
+        assert (up["component"], up["delta"], down["delta"]) == ("b3", 2, -1)
+        assert up["disruption"]["survivors"] == 10
+        assert down["disruption"]["survivors"] == 9
+    by_planner = {c["planner"]: c["repack"] for c in found["candidates"]}
+    assert by_planner["round_robin"][0]["disruption"]["moved_instances"] == 6
+    assert by_planner["resource_compliant_rr"][0]["disruption"]["moved_instances"] == 0
+
+
+def test_compare_takes_folders(tmp_path: Path) -> None:
+    for path in (SMALL, OTHER):
+        (tmp_path / path.name).write_text(path.read_text())
+    (tmp_path / "notes.txt").write_text("not a workload")
+    found = lines(run("compare", tmp_path, "--json"))
+    assert [f["workload"] for f in found] == ["dag2-10", "ysb-10"]
+
+
+def test_compare_shows_a_table() -> None:
+    result = run("compare", SMALL)
+    assert result.exit_code == 0
+    for planner in BUILT_IN:
+        assert planner in result.stdout
+    assert "is best of 4 usable plans under the objective balanced" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines() if "─" in line) <= 80
+
+
+def test_the_objective_decides() -> None:
+    cheap, local = (
+        lines(run("compare", SMALL, "--json", "--objective", objective))[0]
+        for objective in ("cost", "traffic")
+    )
+    assert (cheap["objective"], local["objective"]) == ("cost", "traffic")
+
+    def best(found: dict[str, Any], figure: str) -> bool:
+        figures = {c["planner"]: c["prediction"][figure] for c in found["candidates"]}
+        return bool(figures[found["chosen"]] == min(figures.values()))
+
+    assert best(local, "cross_fraction")
+    assert best(cheap, "cores")
+
+
+def test_plan_writes_a_plan_file_that_predict_reads(tmp_path: Path) -> None:
+    (whole,) = lines(run("plan", SMALL, "--json"))
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(whole))
+    workload = load_workload(SMALL)
+    made = load_plan(path, workload.topology)
+    assert violations(made, Request(workload.topology, workload.constraints)) == []
+    (predicted,) = lines(run("predict", SMALL, "--plan", path, "--json"))
+    (compared,) = lines(run("compare", SMALL, "--json"))
+    (chosen,) = [c for c in compared["candidates"] if c["planner"] == compared["chosen"]]
+    assert predicted["prediction"] == chosen["prediction"]
+    assert whole == chosen["plan"]
+    shown = run("predict", SMALL, "--plan", path)
+    assert shown.exit_code == 0
+    assert chosen["prediction"]["bottleneck"] in " ".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize("planner", BUILT_IN)
+def test_plan_of_one_planner(planner: str) -> None:
+    (made,) = lines(run("plan", SMALL, "--planner", planner, "--json"))
+    (compared,) = lines(run("compare", SMALL, "--json"))
+    (theirs,) = [c["plan"] for c in compared["candidates"] if c["planner"] == planner]
+    assert made == theirs
+    shown = run("plan", SMALL, "--planner", planner)
+    assert f"container {made['containers'][0]['id']}: " in shown.stdout
+
+
+def test_a_definition_of_heron_can_be_planned(tmp_path: Path) -> None:
+    path = tmp_path / "words.defn"
+    path.write_bytes(topology_message().SerializeToString())
+    (made,) = lines(run("plan", path, "--json"))
+    assert made["id"] == "words-1234"
+
+
+@pytest.fixture
+def broken_planner(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(_request: Request) -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(planners, "installed_planners", lambda: {**BUILT_IN, "odd": crash})
+    monkeypatch.setattr("bridge.cli.plan.installed_planners", planners.installed_planners)
+
+
+@pytest.mark.usefixtures("broken_planner")
+def test_a_planner_that_crashes_is_one_line_among_others() -> None:
+    (found,) = lines(run("compare", SMALL, "--json"))
+    (odd,) = [c for c in found["candidates"] if c["planner"] == "odd"]
+    assert odd["plan"] is None
+    assert odd["prediction"] is None
+    assert "failed with KeyError: 'lost'" in odd["failure"]
+    assert run("compare", SMALL).exit_code == 0
+    assert "odd has no plan that could run: the planner failed with KeyError" in refused(
+        "plan", SMALL, "--planner", "odd"
+    )
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.json"
+    assert refused("compare", missing) == f"{missing} cannot be read: No such file or directory"
+    assert "holds no workload file" in refused("compare", tmp_path)
+    assert "objective 'speed' does not exist; use throughput" in refused(
+        "compare", SMALL, "--objective", "speed"
+    )
+    assert "objective 'speed' does not exist" in refused(
+        "plan", SMALL, "--planner", "round_robin", "--objective", "speed"
+    )
+    assert "planner 'magic' does not exist; use round_robin, resource_compliant_rr" in refused(
+        "plan", SMALL, "--planner", "magic"
+    )
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: [\n")
+    # A complaint of several lines becomes one.
+    assert refused("plan", broken).startswith(f"{broken} is not YAML: while parsing")
+
+
+def test_a_plan_that_could_not_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    (made,) = lines(run("plan", SMALL, "--json"))
+    made["containers"][0]["instances"].pop()
+    path.write_text(json.dumps(made))
+    assert "is no plan that could run: component" in refused("predict", SMALL, "--plan", path)
+    (other,) = lines(run("plan", OTHER, "--json"))
+    path.write_text(json.dumps(other))
+    assert "which the topology does not have" in refused("predict", SMALL, "--plan", path)
+
+
+def test_no_plan_at_all(tmp_path: Path) -> None:
+    content = json.loads(SMALL.read_text())
+    content["containers"] = {"count": 1, "ram_mb": 2048}
+    path = tmp_path / "tight.json"
+    path.write_text(json.dumps(content))
+    assert "an instance of component" in refused("compare", path)
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    content = json.loads(SMALL.read_text())
+    content["name"] = "[/red]odd[bold]"
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(content))
+    result = run("compare", path)
+    assert result.exit_code == 0
+    assert "[/red]odd[bold]" in result.stdout

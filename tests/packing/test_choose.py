@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from packing.choose import CURRENT, HERON, Decision, HeronPlan, ask, choose
 from packing.constraints import Constraints
 from packing.errors import Infeasible, InvalidRequest, UnsupportedRequest
-from packing.objective import HEADROOM, OBJECTIVES, pressure
+from packing.model import predict
+from packing.objective import HEADROOM, OBJECTIVES, pressure, reference, score
 from packing.plan import Plan
 from packing.planners import BUILT_IN
 from packing.planners.round_robin import round_robin
@@ -292,6 +294,17 @@ def test_containers_without_cores_can_be_compared() -> None:
             assert decision.chosen.planner == "ours"
         again = choose(LOADED, {"ours": lambda _: starved}, HeronPlan(starved), objective)
         assert again.chosen.planner == HERON
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_scores_are_numbers_even_where_nothing_can_run(objective: str) -> None:
+    starved = replace(ACROSS, container_cpu_cores=np.zeros(2), cpu_cores=np.zeros(4))
+    stuck = predict(PAIRS, starved, LOADED.profile)
+    assert pressure(stuck) == float("inf")
+    for prediction in (stuck, predict(PAIRS, TOGETHER, LOADED.profile)):
+        for against in (stuck, prediction):
+            figures = score(objective, prediction, None, reference(against))
+            assert not any(math.isnan(figure) for figure in figures)
 
 
 def test_times_come_from_the_clock_that_is_given() -> None:

@@ -24,6 +24,8 @@ from packing.planners.round_robin import deal
 from packing.request import Request
 
 LOAD_CAP_OVER_ROUND_ROBIN = 1.10
+MAX_RECIPE_INSTANCES = 200
+"""Instances per container beyond which recipes take longer than they are worth."""
 KEPT_RECIPES = (1.0, 0.95, 0.85, 0.7, 0.5, 0.25)
 """Shares of the containers that keep their recipe, tried until the rest finds room."""
 COUNT_CAP_OVER_MEAN = 1.25
@@ -64,6 +66,9 @@ def _pack(request: Request) -> Plan:
             else stated
         ),
     )
+    if topology.instance_count > MAX_RECIPE_INSTANCES * count and _within(dealt, limits):
+        # With that many in each container there is little left to choose.
+        return _from_counts(request, dealt).build()
     filled = fill_by_recipes(traffic, supply, limits, count)
     best = _completed(request, filled, supply, limits, traffic)
     if _within(dealt, limits) and (

@@ -8,8 +8,9 @@ import numpy as np
 
 from packing.arrays import Floats
 from packing.model.costs import NO_COSTS, HeronCosts
-from packing.model.demand import Placed, place
-from packing.model.latency import Latency, latency
+from packing.model.demand import Demand, Needs
+from packing.model.latency import Latency, in_flight, latency, spout_rate
+from packing.model.placed import Placed, place
 from packing.model.runtime import Runtime
 from packing.model.saturation import Limit, Saturation, quotas, saturation
 from packing.model.structure import Structure, structure
@@ -18,6 +19,9 @@ from packing.profile import Profile
 from packing.topology import Topology
 
 DEFAULT_RUNTIME = Runtime()
+CLOSE = 1e-9
+"""Relative width at which the search for a limited number of tuples in flight ends."""
+ROUNDS = 60
 NO_LOAD = "not known: no rates and service times were stated"
 NEVER_BUSY = "not known: with these rates and service times no instance is ever busy"
 
@@ -104,14 +108,16 @@ def predict_placed(
     if homogeneous:
         cores = np.full_like(cores, cores.max())
         ram_bytes = np.full_like(ram_bytes, ram_bytes.max())
-    total = float(prepared.rates.stream_per_s.sum())
+    total = prepared.traffic_per_s
     local = float(placed.local_per_s.sum())
     through = placed.manager_in_per_s + placed.manager_remote_in_per_s
-    known = prepared.profile.knows_load(prepared.topology)
-    found = saturation(placed, costs, runtime, cores) if known else None
-    load = plan.used[0] if found is None else _container_load(found, 1.0)
+    found = saturation(placed, costs, runtime, cores) if prepared.known_load else None
+    if found is None:
+        load = plan.used[0]
+    else:
+        load = found.at_load.container_fixed + found.at_load.container_rising
     mean_load = float(load.mean())
-    loaded = None if found is None else _loaded(placed, found, runtime, cores)
+    loaded = None if found is None else _loaded(placed, found, costs, runtime, cores)
     limits = () if found is None else found.limits
     return Prediction(
         sustainable_load_factor=found.sustainable if found is not None and limits else None,
@@ -143,43 +149,75 @@ class _Loaded:
     manager_cores: Floats
 
 
-def _loaded(placed: Placed, found: Saturation, runtime: Runtime, cores: Floats) -> _Loaded:
+def _loaded(
+    placed: Placed, found: Saturation, costs: HeronCosts, runtime: Runtime, cores: Floats
+) -> _Loaded:
     """Throughput, latency and CPU at the load that gets through."""
     quota = quotas(placed, runtime, cores)
-    delivered = found.delivered
-    when = latency(placed, found.demand, runtime, quota, delivered, found.sustainable)
-    capped = _pending_cap(placed, runtime, when)
-    if capped < delivered:
-        delivered = capped
-        when = latency(placed, found.demand, runtime, quota, delivered, 1.0)
-    s = placed.structure
-    sinks = ~s.emits & ~s.spout
-    needs = found.demand
+    delivered, needs = found.delivered, found.demand
+    when = latency(placed, needs, runtime, quota, delivered, found.sustainable)
+    allowed = in_flight(placed, runtime)
+    if allowed is not None and when.complete_s is not None:
+        at = _Pending(placed, Needs(placed, costs, runtime), runtime, quota, allowed)
+        if at.in_flight(delivered, when.complete_s) > allowed * (1 + CLOSE):
+            delivered, needs, when = at.limited(delivered)
     return _Loaded(
         delivered,
-        float(s.rates.input_per_s[sinks].sum()) * delivered,
+        placed.structure.sink_per_s * delivered,
         when,
-        _container_load(found, delivered),
+        needs.container_fixed + delivered * needs.container_rising,
         needs.manager_fixed + delivered * needs.manager_rising,
     )
 
 
-def _pending_cap(placed: Placed, runtime: Runtime, when: Latency) -> float:
-    """Load factor at which all allowed tuples are in flight (Little's law); 1 without a limit."""
-    if not runtime.acking or runtime.max_spout_pending is None or not when.complete_s:
-        return 1.0
-    s = placed.structure
-    spouts = np.flatnonzero(s.spout)
-    parallelism = placed.plan.counts.sum(axis=1)[spouts]
-    offered = float(s.rates.input_per_s[spouts].sum())
-    if offered <= 0:
-        return 1.0
-    in_flight = runtime.max_spout_pending * float(parallelism.sum())
-    return min(1.0, in_flight / when.complete_s / offered)
+class _Pending:
+    """Spouts that wait for acknowledgements: rate times way there and back is what is in flight."""
 
+    def __init__(
+        self, placed: Placed, needs: Needs, runtime: Runtime, quota: Floats, allowed: float
+    ) -> None:
+        self._placed = placed
+        self._needs = needs
+        self._runtime = runtime
+        self._quota = quota
+        self._allowed = allowed
+        self._offered = spout_rate(placed)
 
-def _container_load(found: Saturation, factor: float) -> Floats:
-    return found.demand.container_fixed + factor * found.demand.container_rising
+    def in_flight(self, factor: float, complete_s: float) -> float:
+        """Tuples in flight at a load factor, by Little's law."""
+        return factor * self._offered * complete_s
+
+    def limited(self, above: float) -> tuple[float, Demand, Latency]:
+        """The highest load below `above` at which no more are in flight than allowed.
+
+        Tuples in flight rise with load, with steps where a drain is missed; so the load is found by
+        the Illinois form of the secant method, which a step does not throw off.
+        """
+        low, high = 0.0, above
+        missing = self._allowed
+        over = self._beyond(self._at(high)[1], high)
+        best = 0.0, *self._at(0.0)
+        for _ in range(ROUNDS):
+            if high - low <= CLOSE * above:
+                break
+            middle = (low * over + high * missing) / (over + missing)
+            middle = min(max(middle, low + 0.01 * (high - low)), high - 0.01 * (high - low))
+            needs, when = self._at(middle)
+            beyond = self._beyond(when, middle)
+            if beyond > 0:
+                high, over, missing = middle, beyond, missing / 2
+            else:
+                best = middle, needs, when
+                low, missing, over = middle, max(-beyond, 1e-300), over / 2
+        return best
+
+    def _beyond(self, when: Latency, factor: float) -> float:
+        return self.in_flight(factor, when.complete_s or 0.0) - self._allowed
+
+    def _at(self, factor: float) -> tuple[Demand, Latency]:
+        # No buffer fills: spouts wait for acknowledgements before that.
+        needs = self._needs.at(factor)
+        return needs, latency(self._placed, needs, self._runtime, self._quota, factor, 1.0)
 
 
 def _highest(load: Floats, cores: Floats) -> float:

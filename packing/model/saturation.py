@@ -12,13 +12,15 @@ import numpy as np
 
 from packing.arrays import Floats
 from packing.model.costs import HeronCosts
-from packing.model.demand import Demand, Placed, demand
+from packing.model.demand import CONTAINERS, MANAGERS, Demand, Needs
 from packing.model.packets import DUTY_IN_BACK_PRESSURE
+from packing.model.placed import Placed
 from packing.model.runtime import Runtime
 
-ROUNDS = 3
-"""Packets depend on the load and the load on the packets; this many rounds settle both to a
-fraction of a per cent, because packets hardly change with load."""
+CLOSE = 1e-10
+"""Relative width at which the search for the load that fills a server ends."""
+ROUNDS = 30
+"""More than it ever needs: each round is a step of Newton's and one of the secant method."""
 STREAM_MANAGER_CORES = 1.0
 """A stream manager is one event loop."""
 
@@ -45,6 +47,8 @@ class Saturation:
     """The weakest server of each kind and container, weakest first."""
     demand: Demand
     """CPU at the load delivered."""
+    at_load: Demand
+    """CPU that the offered load would need."""
 
 
 def quotas(placed: Placed, runtime: Runtime, cores: Floats) -> Floats:
@@ -60,46 +64,120 @@ def saturation(placed: Placed, costs: HeronCosts, runtime: Runtime, cores: Float
     In back-pressure a container gets more work done per core than just below it, because full
     buffers make large packets; so what is delivered can exceed what is sustainable.
     """
-    quota = quotas(placed, runtime, cores)
-    at_load = demand(placed, costs, runtime)
-    limits = _limits(placed, at_load, runtime, quota)
-    if limits and limits[0].factor < 1.0:
-        calm = at_load
-        for _ in range(ROUNDS):
-            calm = demand(placed, costs, runtime, max(limits[0].factor, 1e-6))
-            limits = _limits(placed, calm, runtime, quota)
-        pressed = demand(placed, costs, runtime, 1.0, DUTY_IN_BACK_PRESSURE)
-        under_pressure = _limits(placed, pressed, runtime, quota)
-        delivered = min(1.0, max(limits[0].factor, under_pressure[0].factor))
-        shown = under_pressure if under_pressure[0].factor < 1.0 else limits
-        return Saturation(limits[0].factor, delivered, shown, pressed)
-    return Saturation(limits[0].factor if limits else np.inf, 1.0, limits, at_load)
+    needs = Needs(placed, costs, runtime)
+    servers = _Servers(needs, quotas(placed, runtime, cores))
+    at_load = needs.at()
+    full, when_full = _first_full(needs, servers, at_load)
+    limits = servers.limits(when_full)
+    if full >= 1.0:
+        return Saturation(full, 1.0, limits, at_load, at_load)
+    pressed = needs.at(1.0, DUTY_IN_BACK_PRESSURE)
+    under_pressure = servers.full_at(pressed)
+    if under_pressure < full:
+        # So little flows that packets follow the load: the spouts' pauses save nothing.
+        return Saturation(full, full, limits, when_full, at_load)
+    shown = servers.limits(pressed) if under_pressure < 1.0 else limits
+    return Saturation(full, min(1.0, under_pressure), shown, pressed, at_load)
 
 
-def _limits(placed: Placed, needs: Demand, runtime: Runtime, quota: Floats) -> tuple[Limit, ...]:
-    plan = placed.plan
-    found: list[Limit] = []
-    with np.errstate(divide="ignore", invalid="ignore"):
-        by_container = (quota - needs.container_fixed) / needs.container_rising
-        by_manager = (STREAM_MANAGER_CORES - needs.manager_fixed) / needs.manager_rising
-        by_thread = 1.0 / needs.thread_rising
-    for values, name in ((by_container, "CPU"), (by_manager, "stream manager")):
-        for at in np.argsort(values)[:2]:
-            if np.isfinite(values[at]):
+def _first_full(needs: Needs, servers: _Servers, at_load: Demand) -> tuple[float, Demand]:
+    """The load factor at which the first server is full, and demand there.
+
+    Demand is concave in load: packets rise with it and level off. So what a server needs lies
+    above its chords and below its tangents, and with the packets of a load x it is full at a load
+    on the other side of the answer. Both ends of the bracket close in on the answer. Where packets
+    no longer depend on load the first guess is the answer.
+    """
+    guess = servers.full_at(at_load)
+    if not np.isfinite(guess):
+        return guess, at_load
+    at_guess = needs.at(guess)
+    other = servers.full_at(at_guess)
+    if abs(other - guess) <= CLOSE * guess:
+        return guess, at_guess
+    low, below, high, above = 1.0, at_load, guess, at_guess
+    if guess < 1.0:
+        low, below, high, above = high, above, low, below
+    for _ in range(ROUNDS):
+        high = min(high, max(low, servers.full_between(low, below, high, above)))
+        above = needs.at(high)
+        full = servers.full_at(above)
+        if high - full <= CLOSE * high:
+            break
+        low = max(low, full)
+        below = needs.at(low)
+        if high - low <= CLOSE * high:
+            break
+    return high, above
+
+
+class _Servers:
+    """What can be full, and how much each may use."""
+
+    def __init__(self, needs: Needs, quota: Floats) -> None:
+        self._needs = needs
+        # What does not rise with load is never full.
+        some = needs.rising > 0
+        capacity = np.empty_like(needs.rising)
+        capacity[CONTAINERS] = quota
+        capacity[MANAGERS] = STREAM_MANAGER_CORES
+        self._all_rise = bool(some.all())
+        if not self._all_rise:
+            capacity[~some] = np.inf
+        self._rising = needs.rising if self._all_rise else np.where(some, needs.rising, 1.0)
+        self._capacity = capacity
+        self._thread = 1.0 / needs.busiest_thread if needs.busiest_thread > 0 else np.inf
+        self._host_cores = needs.runtime.host_cores
+
+    def full_at(self, needs: Demand) -> float:
+        """Load factor at which the first is full with the packets of `needs`; may be infinite."""
+        least = float(((self._capacity - needs.fixed) / self._rising).min())
+        return max(0.0, min(least, self._thread, self._host(needs.container_fixed, 0.0)))
+
+    def full_between(self, low: float, below: Demand, high: float, above: Demand) -> float:
+        """The same with packets that rise evenly from those at `low` to those at `high`."""
+        slope = (above.fixed - below.fixed) / (high - low)
+        at_none = below.fixed - slope * low
+        slope = np.maximum(slope, 0.0)
+        least = float(((self._capacity - at_none) / (self._rising + slope)).min())
+        host = self._host(at_none[CONTAINERS], float(slope[CONTAINERS].sum()))
+        return max(0.0, min(least, self._thread, host))
+
+    def _host(self, fixed: Floats, slope: float) -> float:
+        if self._host_cores is None:
+            return np.inf
+        rising = float(self._needs.rising[CONTAINERS].sum()) + slope
+        return (self._host_cores - float(fixed.sum())) / rising if rising > 0 else np.inf
+
+    def limits(self, needs: Demand) -> tuple[Limit, ...]:
+        """The weakest two containers and stream managers, the busiest thread, and the host."""
+        plan = needs.placed.plan
+        found: list[Limit] = []
+        factors = (self._capacity - needs.fixed) / self._rising
+        for name, row in (("CPU", factors[CONTAINERS]), ("stream manager", factors[MANAGERS])):
+            for _ in range(2):
+                at = int(row.argmin())
+                factor = float(row[at])
+                if factor == np.inf:
+                    break
                 this = int(plan.container_ids[at])
-                found.append(
-                    Limit(f"{name} of container {this}", max(0.0, float(values[at])), this)
-                )
-    slowest = int(np.argmin(by_thread))
-    if np.isfinite(by_thread[slowest]):
-        name = (
-            f"thread of {plan.components[plan.component[slowest]]} instance {plan.index[slowest]}"
-        )
-        this = int(plan.container_ids[plan.container[slowest]])
-        found.append(Limit(name, float(by_thread[slowest]), this))
-    if runtime.host_cores is not None:
-        rising = float(needs.container_rising.sum())
-        if rising > 0:
-            left = runtime.host_cores - float(needs.container_fixed.sum())
-            found.append(Limit("CPU of the host", max(0.0, left / rising)))
-    return tuple(sorted(found, key=lambda limit: limit.factor))
+                found.append(Limit(f"{name} of container {this}", max(0.0, factor), this))
+                row[at] = np.inf
+        if self._thread < np.inf:
+            at = self._busiest_instance()
+            name = f"thread of {plan.components[plan.component[at]]} instance {plan.index[at]}"
+            found.append(Limit(name, self._thread, int(plan.container_ids[plan.container[at]])))
+        host = self._host(needs.container_fixed, 0.0)
+        if host < np.inf:
+            found.append(Limit("CPU of the host", max(0.0, host)))
+        found.sort(key=lambda limit: limit.factor)
+        return tuple(found)
+
+    def _busiest_instance(self) -> int:
+        """Position in the plan of the first instance whose thread is the busiest."""
+        placed = self._needs.placed
+        v = int((self._needs.work.thread_cores * placed.largest_share).argmax())
+        of = placed.own.get(v)
+        if of is not None:
+            return int(of.members[(of.kind == len(of.share) - 1).argmax()])
+        return int((placed.plan.component == v).argmax())

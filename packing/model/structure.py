@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 import numpy as np
 
-from packing.arrays import Bools, Floats
+from packing.arrays import Bools, Floats, Ints, sum_by
 from packing.flows import Flows, flows, stream_key
-from packing.model.packets import Feed
+from packing.priors import SERVICE_SCV
 from packing.profile import Profile
 from packing.topology import Grouping, Kind, Topology
 
@@ -21,7 +23,10 @@ DEFAULT_TUPLE_BYTES = 100.0
 
 @dataclass(frozen=True)
 class Structure:
-    """Component-level arrays, in the topology's order. Rates at nominal load, tuples/s."""
+    """Component-level arrays, in the topology's order. Rates at nominal load, tuples/s.
+
+    What follows from it and holds for every plan is computed once, when first asked for.
+    """
 
     topology: Topology
     profile: Profile
@@ -30,7 +35,6 @@ class Structure:
     """Components, sources first; loops in the order of the topology."""
     spout: Bools
     emits: Bools
-    feeds: tuple[Feed, ...]
     emit_per_s: Floats
     """Tuples emitted per component: a stream with two readers is emitted once."""
     read_bytes_per_s: Floats
@@ -45,11 +49,156 @@ class Structure:
     stream_bytes: Floats
     """Payload bytes of a tuple, per stream."""
 
-    def feeds_at(self, factor: float) -> tuple[Feed, ...]:
-        """Streams at `factor` times the nominal load."""
-        if factor == 1.0:
-            return self.feeds
-        return tuple(replace(feed, rate_per_s=feed.rate_per_s * factor) for feed in self.feeds)
+    @cached_property
+    def known_load(self) -> bool:
+        """Whether the profile knows all rates and service times."""
+        return self.profile.knows_load(self.topology)
+
+    @cached_property
+    def service_scv(self) -> Floats:
+        """Squared coefficient of variation of the service time, per component."""
+        stated = self.profile.service_scv
+        return np.array([stated.get(name, SERVICE_SCV.value) for name in self.topology.names])
+
+    @cached_property
+    def stream_source(self) -> Ints:
+        """`source` as an array."""
+        return np.array(self.source, dtype=np.int64)
+
+    @cached_property
+    def stream_target(self) -> Ints:
+        """`target` as an array."""
+        return np.array(self.target, dtype=np.int64)
+
+    @cached_property
+    def routed(self) -> tuple[int, ...]:
+        """Components that read a stream whose tuples do not spread evenly."""
+        uneven = self.rates.uneven
+        return tuple(
+            sorted(
+                {
+                    v
+                    for i, v in enumerate(self.target)
+                    if (self.to_lowest[i] or i in uneven) and self.rates.stream_per_s[i] > 0
+                }
+            )
+        )
+
+    @cached_property
+    def stream_weights(self) -> Floats:
+        """Per stream tuples/s and bytes/s on the wire; (2, streams)."""
+        rate = self.rates.stream_per_s
+        return np.stack([rate, rate * (self.stream_bytes + TUPLE_OVERHEAD_BYTES)])
+
+    @cached_property
+    def source_weights(self) -> Floats:
+        """`stream_weights` summed by sending component; (2, components)."""
+        return self._summed(self.stream_source)
+
+    @cached_property
+    def target_weights(self) -> Floats:
+        """`stream_weights` summed by reading component; (2, components)."""
+        return self._summed(self.stream_target)
+
+    def _summed(self, ends: Ints) -> Floats:
+        size = len(self.spout)
+        return np.stack([sum_by(ends, row, size) for row in self.stream_weights])
+
+    @cached_property
+    def feeding(self) -> Floats:
+        """Tuples/s to v (row) from u (column); (components, components)."""
+        return self._between(self.rates.stream_per_s)
+
+    @cached_property
+    def adjacency(self) -> Floats:
+        """Number of streams to v (row) from u (column); (components, components)."""
+        return self._between(np.ones(len(self.source)))
+
+    def _between(self, values: Floats) -> Floats:
+        size = len(self.spout)
+        found = np.zeros((size, size))
+        np.add.at(found, (self.stream_target, self.stream_source), values)
+        return found
+
+    @cached_property
+    def feeds(self) -> Bools:
+        """Per component: whether another one reads tuples of it."""
+        found: Bools = self.source_weights[0] > 0
+        return found
+
+    @cached_property
+    def sink_weights(self) -> Floats:
+        """Share of each sink in the tuples that reach sinks; of all bolts where there is no sink.
+
+        Zeros when nothing flows.
+        """
+        weights = np.where(~self.emits & ~self.spout, self.rates.input_per_s, 0.0)
+        if weights.sum() <= 0:
+            weights = np.where(~self.spout, self.rates.input_per_s, 0.0)
+        total = weights.sum()
+        return np.asarray(weights / total if total > 0 else weights, dtype=np.float64)
+
+    @cached_property
+    def input_parts(self) -> Floats:
+        """Share of each stream in its reader's input; (components, streams)."""
+        found = np.zeros((len(self.spout), len(self.source)))
+        rate = self.rates.stream_per_s
+        total = self.target_weights[0][self.stream_target]
+        parts = np.divide(rate, total, out=np.zeros_like(rate), where=total > 0)
+        found[self.stream_target, np.arange(len(self.source))] = parts
+        return found
+
+    @cached_property
+    def passages(self) -> Floats:
+        """How often a tuple's way to v (row) led over a stream, on average; (components, streams).
+
+        Looking back from a tuple at v: it came over one of v's streams, from its sender, that came
+        over one of the sender's, and so on to a spout; in a loop more than once.
+        """
+        size = len(self.spout)
+        back = np.zeros((size, size))
+        np.add.at(back.T, self.stream_source, self.input_parts.T)
+        return np.asarray(np.linalg.solve(np.eye(size) - back, self.input_parts), np.float64)
+
+    @cached_property
+    def sender_passages(self) -> Floats:
+        """How often a tuple's way to v (row) led through u (column); (components, components)."""
+        size = len(self.spout)
+        found = np.zeros((size, size))
+        np.add.at(found.T, self.stream_source, self.passages.T)
+        return found
+
+    @cached_property
+    def sink_passages(self) -> Floats:
+        """`sender_passages` on the way to the mean sink; (components,)."""
+        return self.sink_weights @ self.sender_passages
+
+    @cached_property
+    def local_parts(self) -> Floats:
+        """Times the streams' local tuples/s: share of a component's input that came from its own
+        container; (components, streams)."""
+        rate = self.rates.stream_per_s
+        return self.input_parts * np.divide(1.0, rate, out=np.zeros(len(rate)), where=rate > 0)
+
+    @cached_property
+    def sink_local_parts(self) -> Floats:
+        """The same for the mean sink and tuples that come straight from a spout; (streams,)."""
+        return (self.sink_weights @ self.local_parts) * self.spout[self.stream_source]
+
+    @cached_property
+    def traffic_per_s(self) -> float:
+        """Tuples/s on all streams."""
+        return float(self.rates.stream_per_s.sum())
+
+    @cached_property
+    def sink_per_s(self) -> float:
+        """Tuples/s that sinks execute."""
+        return float(self.rates.input_per_s[~self.emits & ~self.spout].sum())
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others derived from this and settings of theirs, kept for as long as this lives."""
+        return {}
 
 
 def structure(topology: Topology, profile: Profile) -> Structure:
@@ -84,9 +233,6 @@ def structure(topology: Topology, profile: Profile) -> Structure:
         order=_order(topology),
         spout=spout,
         emits=emit > 0,
-        feeds=tuple(
-            Feed(source[i], target[i], float(rates.stream_per_s[i])) for i in range(len(source))
-        ),
         emit_per_s=emit,
         read_bytes_per_s=read_bytes,
         emit_bytes_per_s=emit_bytes,

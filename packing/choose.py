@@ -8,6 +8,14 @@ from dataclasses import dataclass, replace
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError
 from packing.model import Prediction, predict_placed
+from packing.model.uncertainty import (
+    DRAWS,
+    MODEL_ERROR,
+    SEED,
+    Intervals,
+    probability_better,
+    spread,
+)
 from packing.objective import (
     HEADROOM,
     OBJECTIVES,
@@ -20,7 +28,7 @@ from packing.objective import (
 )
 from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner
-from packing.profile import Basis
+from packing.profile import Basis, draw_factors
 from packing.request import Request
 from packing.resources import describe_bytes
 from packing.validation import Violation, violations
@@ -45,6 +53,9 @@ class Candidate:
     failure: str = ""
     """Why there is no usable plan; empty for a usable one."""
     took_s: float = 0.0
+    intervals: Intervals | None = None
+    """How far off the prediction may be; of the chosen plan and the one it is compared with, where
+    the load is known."""
 
     @property
     def usable(self) -> bool:
@@ -101,7 +112,10 @@ def choose(
         raise Infeasible(f"no plan satisfies the request: {complaints}")
     base = usable[0]
     ranked = _ranked(usable, base, objective)
-    chosen = ranked[0]
+    told = {c.planner: c for c in _with_intervals([ranked[0], base], request)}
+    candidates = [told.get(c.planner, c) for c in candidates]
+    ranked = [told.get(c.planner, c) for c in ranked]
+    base, chosen = told[base.planner], ranked[0]
     assert chosen.plan is not None
     return Decision(
         chosen,
@@ -122,6 +136,7 @@ def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> De
         _prediction(current, request),
         disruption(current, current),
     )
+    (candidate,) = _with_intervals([candidate], request)
     reason = "the request changes nothing, so the running plan stays as it is"
     return Decision(candidate, current, (candidate,), objective, (reason,), basis)
 
@@ -180,6 +195,30 @@ def _prediction(plan: Plan, request: Request) -> Prediction:
     )
 
 
+def _with_intervals(candidates: list[Candidate], request: Request) -> list[Candidate]:
+    """The candidates under the same draws of what the truth may be; as they are without a load."""
+    known = [c.prediction is not None and c.prediction.latency is not None for c in candidates]
+    if not all(known):
+        return candidates
+    factors = draw_factors(request.profile, request.target, DRAWS, SEED)
+    return [
+        replace(
+            candidate,
+            intervals=spread(
+                request.prepared,
+                candidate.plan,
+                factors,
+                request.scheduler.homogeneous,
+                request.costs,
+                request.runtime,
+                point=candidate.prediction,
+            ),
+        )
+        for candidate in candidates
+        if candidate.plan is not None
+    ]
+
+
 def _ranked(usable: list[Candidate], base: Candidate, objective: str) -> list[Candidate]:
     """Best first: enough load, no needless restarts, few broken preferences, then the objective."""
     assert base.prediction is not None
@@ -236,10 +275,7 @@ def _reasons(
     if chosen is not base:
         reasons.append(_compared(chosen.prediction, base.prediction, base.planner))
     if chosen.prediction.sustainable_load_factor is not None:
-        reasons.append(
-            f"it carries {chosen.prediction.sustainable_load_factor:.2f} times the offered load; "
-            f"{chosen.prediction.bottleneck} limits it"
-        )
+        reasons.append(_carries(chosen, base))
     moved = chosen.disruption
     if moved is not None:
         reasons.append(
@@ -252,6 +288,25 @@ def _reasons(
         if len({v.rule for v in other.violations}) > len({v.rule for v in chosen.violations}):
             reasons.append(f"{other.planner} ranks lower because {other.violations[0].message}")
     return reasons
+
+
+def _carries(chosen: Candidate, base: Candidate) -> str:
+    """What the chosen plan sustains, how sure that is, and what limits it."""
+    assert chosen.prediction is not None
+    carried = f"{chosen.prediction.sustainable_load_factor:.2f}"
+    against = ""
+    if chosen.intervals is not None:
+        likely = chosen.intervals.sustainable_load_factor
+        carried += f" ({likely.low:.2f} to {likely.high:.2f})"
+        if chosen is not base and base.intervals is not None:
+            more = probability_better(
+                chosen.intervals.sustainable_draws,
+                base.intervals.sustainable_draws,
+                relative_error=MODEL_ERROR.capacity,
+            )
+            against = f"; P(it carries more than {base.planner}) = {more:.2f}"
+    limit = chosen.prediction.bottleneck
+    return f"it carries {carried} times the offered load; {limit} limits it{against}"
 
 
 def _compared(ours: Prediction, theirs: Prediction, name: str) -> str:

@@ -87,6 +87,12 @@ class Scenario:
         return bool(self.parallelism) or self.container_count is not None
 
     @property
+    def changes_plan(self) -> bool:
+        """Whether the plan that is predicted is another than the one given."""
+        resizes = self.container_cpu_factor != 1.0 or self.container_ram_factor != 1.0
+        return self.repacks or resizes or bool(self.lost_containers)
+
+    @property
     def title(self) -> str:
         """The name, or what it changes in a few words."""
         return self.name or ", ".join(self.changes) or "as it is"
@@ -104,7 +110,7 @@ class Scenario:
             found.append(f"cores x{self.container_cpu_factor:g}")
         if self.container_ram_factor != 1.0:
             found.append(f"RAM x{self.container_ram_factor:g}")
-        found += [f"{name} time x{by:g}" for name, by in self.service_time_factor.items()]
+        found += [f"{name} time x{by:.3g}" for name, by in self.service_time_factor.items()]
         if self.lost_containers:
             found.append(f"without {', '.join(map(str, self.lost_containers))}")
         return tuple(found)
@@ -187,8 +193,8 @@ def apply(
     hold places among those pending meanwhile, which is not predicted. A GLOBAL stream whose reader
     is gone delivers nothing.
 
-    Raises InvalidRequest naming the value at fault, Infeasible where no plan exists or nothing
-    would flow.
+    Raises InvalidRequest naming the value at fault, Infeasible where no plan exists, instances no
+    longer fit or nothing would flow.
     """
     try:
         base = replace(request, current=plan, deltas={}, container_count=None)
@@ -254,7 +260,7 @@ def _repacked(update: Request, planner: Planner) -> Plan:
 
 
 def _resized(scenario: Scenario, plan: Plan, constraints: Constraints) -> tuple[Plan, Constraints]:
-    """Containers of another size; InvalidRequest when their instances no longer fit."""
+    """Containers of another size; Infeasible when their instances no longer fit."""
     by_cpu, by_ram = scenario.container_cpu_factor, scenario.container_ram_factor
     if by_cpu == 1.0 and by_ram == 1.0:
         return plan, constraints
@@ -269,7 +275,7 @@ def _resized(scenario: Scenario, plan: Plan, constraints: Constraints) -> tuple[
     short = np.flatnonzero(ram_bytes < plan.used[1])
     if len(short):
         at = int(short[0])
-        raise InvalidRequest(
+        raise Infeasible(
             f"container {plan.container_ids[at]} would have {describe_bytes(int(ram_bytes[at]))} "
             f"of RAM, and its instances ask for {describe_bytes(int(plan.used[1][at]))}"
         )

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -171,11 +172,14 @@ def spread(  # noqa: PLR0917 - what the world is made of
     return _Evaluated(truth, plan, homogeneous, point).intervals()
 
 
+@lru_cache(maxsize=32)
 def _residual(draws: int, column: int, relative_sd: float) -> Floats:
     """Log-normal factors of one quantity of `ModelError`, stratified; the first is 1."""
     strata = [NormalDist().inv_cdf((i + 0.5) / draws) for i in range(draws)]
     z: Floats = np.random.default_rng([SEED, column]).permutation(np.array(strata))
-    return np.concatenate(([1.0], np.exp(math.sqrt(math.log1p(relative_sd**2)) * z)))
+    found = np.concatenate(([1.0], np.exp(math.sqrt(math.log1p(relative_sd**2)) * z)))
+    found.flags.writeable = False
+    return found
 
 
 def _with_unit(factors: Floats) -> Floats:

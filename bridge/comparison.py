@@ -13,10 +13,12 @@ from bridge.planners import planners_for
 from bridge.workload import Workload
 from packing.choose import Candidate, Decision, ask, choose
 from packing.disruption import Disruption
-from packing.errors import PackingError
+from packing.errors import Infeasible, PackingError
 from packing.model import Prediction
+from packing.model.uncertainty import Intervals
 from packing.planners import Planner
 from packing.request import Request
+from packing.scenario import Outcome, Scenario
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,20 @@ def rescale(workload: Workload, candidate: Candidate, planner: Planner) -> list[
     return found
 
 
-def prediction_to_json(prediction: Prediction) -> dict[str, Any]:
+def prediction_to_json(
+    prediction: Prediction, intervals: Intervals | None = None
+) -> dict[str, Any]:
     """A prediction with units in its keys; null for what is not known or not finite."""
+    when = prediction.latency
     figures = {
         "sustainable_load_factor": prediction.sustainable_load_factor,
+        "delivered_load_factor": prediction.delivered_load_factor,
+        "throughput_per_s": prediction.throughput_per_s,
+        "latency_mean_s": None if when is None else when.mean_s,
+        "latency_p50_s": None if when is None else when.p50_s,
+        "latency_p99_s": None if when is None else when.p99_s,
         "bottleneck": prediction.bottleneck,
+        "runner_up": prediction.runner_up,
         "traffic_tuples_per_s": prediction.traffic_tuples_per_s,
         "cross_tuples_per_s": prediction.cross_tuples_per_s,
         "cross_fraction": prediction.cross_fraction,
@@ -80,10 +91,43 @@ def prediction_to_json(prediction: Prediction) -> dict[str, Any]:
         "highest_cpu_utilisation": prediction.highest_cpu_utilisation,
         "stream_manager_max_tuples_per_s": prediction.stream_manager_max_tuples_per_s,
     }
+    found: dict[str, Any] = {key: _finite(value) for key, value in figures.items()}
+    found["container_cpu_cores"] = [_finite(c) for c in prediction.container_cpu_cores.tolist()]
+    found["intervals"] = None if intervals is None else intervals_to_json(intervals)
+    return found
+
+
+def outcome_to_json(scenario: Scenario, outcome: Outcome | Infeasible) -> dict[str, Any]:
+    """What a plan does under a scenario: its name, and a prediction or why there is none."""
+    if isinstance(outcome, Infeasible):
+        return {"scenario": scenario.title, "prediction": None, "failure": str(outcome)}
     return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in figures.items()
+        "scenario": scenario.title,
+        "prediction": prediction_to_json(outcome.prediction, outcome.intervals),
     }
+
+
+def intervals_to_json(intervals: Intervals) -> dict[str, Any]:
+    """Quantiles by figure; each has the unit of its figure's name."""
+    figures = {
+        "sustainable_load_factor": intervals.sustainable_load_factor,
+        "throughput_per_s": intervals.throughput_per_s,
+        "latency_mean_s": intervals.latency_mean_s,
+        "highest_cpu_utilisation": intervals.highest_cpu_utilisation,
+    }
+    return {
+        name: {
+            "low": _finite(found.low),
+            "median": _finite(found.median),
+            "high": _finite(found.high),
+            "level": found.level,
+        }
+        for name, found in figures.items()
+    }
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def disruption_to_json(disruption: Disruption) -> dict[str, int]:
@@ -105,7 +149,9 @@ def candidate_to_json(candidate: Candidate, with_plan: bool = True) -> dict[str,
     if with_plan:
         found["plan"] = None if candidate.plan is None else plan_to_json(candidate.plan)
     prediction = candidate.prediction
-    found["prediction"] = None if prediction is None else prediction_to_json(prediction)
+    found["prediction"] = (
+        None if prediction is None else prediction_to_json(prediction, candidate.intervals)
+    )
     if candidate.disruption is not None:
         found["disruption"] = disruption_to_json(candidate.disruption)
     if candidate.failure:

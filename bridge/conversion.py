@@ -21,11 +21,13 @@ from bridge.wire import packing_bridge_pb2 as wire
 from packing.choose import Candidate, Decision, HeronPlan
 from packing.constraints import Constraints, read_constraints
 from packing.disruption import Disruption
-from packing.errors import InvalidRequest
+from packing.errors import Infeasible, InvalidRequest
 from packing.model import Prediction
+from packing.model.uncertainty import Interval, Intervals
 from packing.plan import Plan
 from packing.profile import Basis, Source
 from packing.resources import Resources
+from packing.scenario import AS_IT_IS, Outcome, Scenario
 from packing.scheduler import SchedulerRules, rules_for
 from packing.topology import Component, Grouping, Kind, Stream, Topology
 
@@ -43,6 +45,13 @@ SOURCES = {
     Source.DECLARED: wire.DECLARED,
     Source.ASSUMED: wire.ASSUMED,
 }
+INTERVALS = (
+    "sustainable_load_factor",
+    "throughput_per_s",
+    "latency_mean_s",
+    "highest_cpu_utilisation",
+)
+"""Figures that have an interval: names in `Intervals`; on the wire with `_interval` behind."""
 PARALLELISM_KEY = "topology.component.parallelism"
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -313,6 +322,82 @@ def repack_from_bytes(data: bytes) -> Asked:
     )
 
 
+MAX_OUTCOMES = 1000
+"""More plans times scenarios in one call are refused."""
+
+
+@dataclass(frozen=True)
+class AskedPrediction:
+    """A Predict request in domain terms, before a profile is known."""
+
+    asked: Asked
+    """Topology, constraints, options, and Heron's plan where the request brought one."""
+    plans: tuple[Plan, ...]
+    """May be empty."""
+    scenarios: tuple[Scenario, ...]
+    """At least one."""
+
+
+def predict_from_bytes(data: bytes) -> AskedPrediction:
+    """Read a PredictRequest. Raises InvalidRequest, IncompatibleContract."""
+    message = parse(wire.PredictRequest(), data, "the request")
+    asked = _asked(message.context)
+    outcomes = max(1, len(message.plans)) * max(1, len(message.scenarios))
+    if outcomes > MAX_OUTCOMES:
+        raise InvalidRequest(
+            f"{len(message.plans)} plans under {len(message.scenarios)} scenarios are {outcomes} "
+            f"predictions; ask for {MAX_OUTCOMES} at most in one call"
+        )
+    plans = tuple(
+        plan_from_bytes(plan, asked.topology, f"plan {i}") for i, plan in enumerate(message.plans)
+    )
+    for i, plan in enumerate(plans):
+        if plan.topology_id != asked.topology.topology_id:
+            raise InvalidRequest(
+                f"plan {i} is of topology {plan.topology_id!r}, the request is for "
+                f"{asked.topology.topology_id!r}"
+            )
+    scenarios = tuple(_scenario(scenario) for scenario in message.scenarios)
+    return AskedPrediction(asked, plans, scenarios or (AS_IT_IS,))
+
+
+def _scenario(message: wire.Scenario) -> Scenario:
+    return Scenario(
+        message.name,
+        message.rate_factor or 1.0,
+        dict(message.parallelism),
+        message.container_count or None,
+        message.container_cpu_factor or 1.0,
+        message.container_ram_factor or 1.0,
+        dict(message.service_time_factor),
+        tuple(message.lost_containers),
+    )
+
+
+def outcomes_to_response(
+    outcomes: Sequence[tuple[int, Scenario, Outcome | Infeasible]],
+    basis: Sequence[Basis],
+    own_plan: Plan | None,
+    bridge_version: str,
+) -> wire.PredictResponse:
+    """The answer to Predict; `own_plan` where the request named none."""
+    response = wire.PredictResponse(
+        basis=basis_to_messages(basis),
+        plan=b"" if own_plan is None else plan_to_bytes(own_plan),
+        bridge_version=bridge_version,
+        contract_revision=CONTRACT_REVISION,
+    )
+    for index, scenario, outcome in outcomes:
+        message = response.outcomes.add(plan_index=index, scenario=scenario.title)
+        if isinstance(outcome, Infeasible):
+            message.failure = str(outcome)
+            continue
+        message.prediction.MergeFrom(prediction_to_message(outcome.prediction, outcome.intervals))
+        if scenario.changes_plan:
+            message.plan = plan_to_bytes(outcome.situation.plan)
+    return response
+
+
 def _asked(context: wire.PlanningContext) -> Asked:
     caller = context.caller
     check_revision(caller.contract_revision)
@@ -400,15 +485,20 @@ def _candidate(candidate: Candidate) -> wire.Candidate:
         planner=candidate.planner, failure=candidate.failure, took_ms=1000 * candidate.took_s
     )
     if candidate.prediction is not None:
-        message.prediction.CopyFrom(prediction_to_message(candidate.prediction))
+        message.prediction.CopyFrom(
+            prediction_to_message(candidate.prediction, candidate.intervals)
+        )
     if candidate.disruption is not None:
         message.disruption.CopyFrom(_disruption(candidate.disruption))
     return message
 
 
-def prediction_to_message(prediction: Prediction) -> wire.Prediction:
-    """A prediction on the wire."""
-    return wire.Prediction(
+def prediction_to_message(
+    prediction: Prediction, intervals: Intervals | None = None
+) -> wire.Prediction:
+    """A prediction on the wire, with the intervals of its figures where they were computed."""
+    when = prediction.latency
+    message = wire.Prediction(
         sustainable_load_factor=prediction.sustainable_load_factor,
         bottleneck=prediction.bottleneck,
         traffic_tuples_per_s=prediction.traffic_tuples_per_s,
@@ -420,7 +510,24 @@ def prediction_to_message(prediction: Prediction) -> wire.Prediction:
         load_max_over_mean=prediction.load_max_over_mean,
         highest_cpu_utilisation=prediction.highest_cpu_utilisation,
         stream_manager_max_tuples_per_s=prediction.stream_manager_max_tuples_per_s,
+        latency_mean_s=None if when is None else when.mean_s,
+        latency_p99_s=None if when is None else when.p99_s,
+        delivered_load_factor=prediction.delivered_load_factor,
+        throughput_per_s=prediction.throughput_per_s,
+        runner_up=prediction.runner_up,
+        latency_p50_s=None if when is None else when.p50_s,
+        back_pressure_share=prediction.back_pressure_share,
+        container_cpu_cores=prediction.container_cpu_cores,
     )
+    if intervals is not None:
+        for name in INTERVALS:
+            found: Interval = getattr(intervals, name)
+            getattr(message, f"{name}_interval").MergeFrom(
+                wire.Interval(
+                    low=found.low, median=found.median, high=found.high, level=found.level
+                )
+            )
+    return message
 
 
 def _disruption(disruption: Disruption) -> wire.Disruption:

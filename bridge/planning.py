@@ -12,14 +12,22 @@ from bridge.contract import IncompatibleContract, NotOffered
 from bridge.conversion import (
     Asked,
     Options,
+    outcomes_to_response,
     pack_from_bytes,
+    predict_from_bytes,
     repack_from_bytes,
     response_from_decision,
 )
 from bridge.planners import planners_for
 from packing.choose import choose
+from packing.errors import Infeasible, InvalidRequest
+from packing.model import NO_COSTS, HeronCosts
 from packing.objective import DEFAULT_OBJECTIVE, check_objective
+from packing.plan import Plan
+from packing.profile import UNKNOWN, Profile
 from packing.request import Request
+from packing.scenario import Outcome, Scenario, predict_scenario
+from packing.topology import Topology
 
 __all__ = ["IncompatibleContract", "NotOffered", "answer", "configure"]
 
@@ -41,6 +49,8 @@ def answer(method: str, request: bytes) -> bytes:
     Raises packing.errors.PackingError for what the request gets wrong, IncompatibleContract for a
     sender that is too new, NotOffered for methods that are declared but not implemented.
     """
+    if method == "Predict":
+        return _predict(request)
     readers: dict[str, Callable[[bytes], Asked]] = {
         "Pack": pack_from_bytes,
         "Repack": repack_from_bytes,
@@ -83,15 +93,72 @@ def answer(method: str, request: bytes) -> bytes:
     return response.SerializeToString()
 
 
-def _with_load(request: Request, options: Options) -> Request:
-    """The request with what is known of its load."""
+def _predict(request: bytes) -> bytes:
+    """Every plan under every scenario."""
+    read = predict_from_bytes(request)
+    asked = read.asked
+    logs.note(topology=asked.topology.name, **{k: v for k, v in asked.caller.items() if v})
+    known, costs = _known(asked.options, asked.topology)
+    pack = Request(
+        asked.topology,
+        asked.constraints,
+        asked.scheduler,
+        profile=known,
+        costs=costs,
+        containers_free=asked.options.containers_free,
+    )
+    own_plan = None
+    if not read.plans:
+        own_plan = _plan_of(_at_target(pack, pack.topology, asked.options), asked)
+    outcomes: list[tuple[int, Scenario, Outcome | Infeasible]] = []
+    for index, plan in enumerate(read.plans or (own_plan,)):
+        assert plan is not None
+        for scenario in read.scenarios:
+            # The target rate is that of all spouts that would run.
+            running = asked.topology.with_parallelism({**plan.parallelism, **scenario.parallelism})
+            try:
+                outcome = predict_scenario(scenario, _at_target(pack, running, asked.options), plan)
+            except Infeasible as error:
+                outcomes.append((index, scenario, error))
+            except InvalidRequest as error:
+                raise InvalidRequest(f"plan {index}: {error}") from None
+            else:
+                outcomes.append((index, scenario, outcome))
+    logs.note(plans=len(read.plans), scenarios=len(read.scenarios), outcomes=len(outcomes))
+    response = outcomes_to_response(outcomes, known.basis(asked.topology), own_plan, __version__)
+    return response.SerializeToString()
+
+
+def _plan_of(request: Request, asked: Asked) -> Plan:
+    """What would run: Heron's own plan where the request brought it, else the one we would give."""
+    if asked.heron is not None and asked.heron.plan is not None:
+        return asked.heron.plan
+    objective = asked.options.objective or _objective
+    return choose(request, planners_for(request), None, objective).plan
+
+
+def _known(options: Options, topology: Topology) -> tuple[Profile, HeronCosts]:
+    """What is known of the load, and what Heron's own code costs where anything is."""
     if _profiles_dir is None and not options.profile and not options.target_rate_per_s:
-        return request
+        return UNKNOWN, NO_COSTS
     # Reading files takes a library that a bridge without profiles need not load.
     from bridge.heron_costs import shipped_costs  # noqa: PLC0415
-    from bridge.profiles import at_rate, find_profile  # noqa: PLC0415
+    from bridge.profiles import find_profile  # noqa: PLC0415
 
-    profile = find_profile(options.profile, request.topology, _profiles_dir)
+    return find_profile(options.profile, topology, _profiles_dir), shipped_costs().costs
+
+
+def _at_target(request: Request, running: Topology, options: Options) -> Request:
+    """The request with the rates that make up the target rate, if one is stated."""
+    if not options.target_rate_per_s:
+        return request
+    from bridge.profiles import at_rate  # noqa: PLC0415 - see _known
+
+    return replace(request, profile=at_rate(request.profile, running, options.target_rate_per_s))
+
+
+def _with_load(request: Request, options: Options) -> Request:
+    """The request with what is known of its load."""
+    profile, costs = _known(options, request.topology)
     # Of the spouts that will run: at a repack the topology still has those of the submit.
-    offered = at_rate(profile, request.target, options.target_rate_per_s)
-    return replace(request, profile=offered, costs=shipped_costs().costs)
+    return _at_target(replace(request, profile=profile, costs=costs), request.target, options)

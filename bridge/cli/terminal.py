@@ -14,8 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from packing.choose import Candidate, Decision
-from packing.errors import PackingError
+from packing.errors import Infeasible, PackingError
 from packing.resources import GIB
+from packing.scenario import Outcome, Scenario
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -53,10 +54,11 @@ def print_decision(title: str, decision: Decision) -> None:
     console.print()
 
 
-HEADINGS = ("cont.", "cores", "RAM GiB", "carries", "cross", "balance", "moves", "ms")
+HEADINGS = ("cont.", "cores", "GiB", "carries", "cross", "bal.", "p99 ms", "moves", "ms")
 EXPLANATION = (
-    "* chosen. carries: sustainable over offered load; cross: share of tuples between containers; "
-    "balance: fullest container over the mean; moves: instances that restart"
+    "* chosen. GiB: of RAM; carries: sustainable over offered load; cross: share of tuples between "
+    "containers; bal.: fullest container over the mean; p99 ms: latency; moves: instances that "
+    "restart; ms: time it took to plan"
 )
 
 
@@ -88,19 +90,93 @@ def _figures(candidate: Candidate) -> tuple[str, ...]:
     prediction = candidate.prediction
     took = f"{1000 * candidate.took_s:.0f}"
     if prediction is None:
-        return ("-", "", "", "", "", "", "", took)
+        return ("-", "", "", "", "", "", "", "", took)
     factor = prediction.sustainable_load_factor
     moved = candidate.disruption
     return (
         str(prediction.containers),
         f"{prediction.cores:.5g}",
-        f"{prediction.ram_bytes / GIB:.5g}",
+        f"{prediction.ram_bytes / GIB:.4g}",
         "" if factor is None else f"{factor:.2f}x",
         f"{prediction.cross_fraction:.1%}",
         f"{prediction.load_max_over_mean:.2f}",
+        "" if prediction.latency is None else _milliseconds(prediction.latency.p99_s),
         "" if moved is None else str(moved.restarted_instances),
         took,
     )
+
+
+def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infeasible]]) -> None:
+    """A table of what a plan does under several scenarios, one a row; fits 80 columns."""
+    table = Table(
+        title=escape(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        caption=(
+            "carries: sustainable over offered load, with its 80 % interval; tuples/s: at the "
+            "sinks; ms: mean latency with its interval, and the 99th percentile"
+        ),
+        caption_justify="left",
+    )
+    known = any(not isinstance(o, Infeasible) and o.intervals for _, o in outcomes)
+    table.add_column("scenario", overflow="fold", max_width=22)
+    for heading in OUTCOME_HEADINGS if known else UNKNOWN_HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for scenario, outcome in outcomes:
+        row = _outcome_figures(outcome) if known else _shares(outcome)
+        table.add_row(escape(scenario.title), *row)
+    console = Console(highlight=False)
+    console.print(table)
+    for scenario, outcome in outcomes:
+        console.print(f"  - {scenario.title}: {_limit(outcome)}", markup=False)
+
+
+OUTCOME_HEADINGS = ("cont.", "carries", "tuples/s", "mean ms", "p99")
+UNKNOWN_HEADINGS = ("cont.", "cores", "cross", "balance")
+
+
+def _shares(outcome: Outcome | Infeasible) -> tuple[str, ...]:
+    if isinstance(outcome, Infeasible):
+        return ("-", "", "", "")
+    p = outcome.prediction
+    return (
+        str(p.containers),
+        f"{p.cores:.5g}",
+        f"{p.cross_fraction:.1%}",
+        f"{p.load_max_over_mean:.2f}",
+    )
+
+
+def _outcome_figures(outcome: Outcome | Infeasible) -> tuple[str, ...]:
+    if isinstance(outcome, Infeasible):
+        return ("-", "", "", "", "")
+    p, spread = outcome.prediction, outcome.intervals
+    if spread is None or p.latency is None or p.throughput_per_s is None:
+        return (str(p.containers), "", "", "", "")
+    carried, mean = spread.sustainable_load_factor, spread.latency_mean_s
+    return (
+        str(p.containers),
+        f"{p.sustainable_load_factor:.2f}x {carried.low:.2f}-{carried.high:.2f}",
+        f"{p.throughput_per_s:.0f}",
+        f"{_milliseconds(p.latency.mean_s)} {_milliseconds(mean.low)}-{_milliseconds(mean.high)}",
+        _milliseconds(p.latency.p99_s),
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.0f}" if seconds >= 0.01 else f"{1000 * seconds:.2g}"
+
+
+def _limit(outcome: Outcome | Infeasible) -> str:
+    if isinstance(outcome, Infeasible):
+        return f"no prediction: {outcome}"
+    p = outcome.prediction
+    if p.sustainable_load_factor is None:
+        return f"limit: {p.bottleneck}"
+    after = f", then {p.runner_up}" if p.runner_up else ""
+    return f"limit: {p.bottleneck}{after}"
 
 
 def objective_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -212,7 +212,7 @@ def test_an_older_plugin_is_served(service: Service) -> None:
     assert wire.PlanResponse.FromString(answer).report.contract_revision == 1
 
 
-@pytest.mark.parametrize("method", ["Predict", "Advise"])
+@pytest.mark.parametrize("method", ["Advise"])
 def test_methods_to_come_say_so(service: Service, method: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         service.call(method, b"")

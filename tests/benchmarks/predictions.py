@@ -1,0 +1,99 @@
+"""What one prediction takes: `python -m tests.benchmarks.predictions [FOLDER]`.
+
+Per size the median and maximum over the shapes of the best of many runs, in ms: a whole prediction
+of a plan that was never seen (as the planners' plans are judged), and what a search pays per
+candidate when two instances change places: flows and saturation without latency and names.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bridge.comparison import request_for
+from bridge.heron_costs import shipped_costs
+from bridge.planners import installed_planners
+from bridge.workload import Workload, load_workload, workload_paths
+from packing.model import Runtime, Structure, predict_placed, structure
+from packing.model.placed import place
+from packing.model.saturation import saturation
+from packing.plan import Plan
+
+TOPOLOGIES = Path(__file__).resolve().parent.parent / "data" / "topologies"
+REPEATS = 30
+RUNTIME = Runtime()
+
+
+def best_ms(call: Callable[[], object]) -> float:
+    """Shortest of many runs."""
+    took_s = []
+    for _ in range(REPEATS):
+        started_s = time.perf_counter()
+        call()
+        took_s.append(time.perf_counter() - started_s)
+    return 1000 * min(took_s)
+
+
+def unseen(plan: Plan) -> Plan:
+    """The plan without anything derived from it."""
+    return replace(plan)
+
+
+def swapped(plan: Plan, random: np.random.Generator) -> Plan:
+    """The plan with two instances in each other's place."""
+    i, j = random.integers(plan.instance_count, size=2)
+    component = plan.component.copy()
+    component[i], component[j] = component[j], component[i]
+    return replace(plan, component=component)
+
+
+def main() -> None:
+    """Print the table."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else TOPOLOGIES
+    by_size: dict[int, list[Workload]] = defaultdict(list)
+    for path in workload_paths([folder]):
+        workload = load_workload(path)
+        by_size[workload.topology.instance_count].append(workload)
+    print("| instances | prediction ms median | max | shape | per candidate ms median | max |")
+    print("|---|---|---|---|---|---|")
+    for size, workloads in sorted(by_size.items()):
+        whole, candidate = {}, []
+        for workload in workloads:
+            plan = installed_planners()["round_robin"](request_for(workload))
+            prepared = structure(workload.topology, workload.profile)
+            whole[workload.topology.name] = whole_ms(prepared, plan)
+            candidate.append(candidate_ms(prepared, plan))
+        slowest = max(whole, key=lambda name: whole[name])
+        print(
+            f"| {size} | {statistics.median(whole.values()):.3f} | {whole[slowest]:.3f} "
+            f"| {slowest} | {statistics.median(candidate):.3f} | {max(candidate):.3f} |"
+        )
+
+
+def whole_ms(prepared: Structure, plan: Plan) -> float:
+    """A whole prediction of a new plan."""
+    costs = shipped_costs().costs
+    return best_ms(lambda: predict_placed(prepared, unseen(plan), False, costs, RUNTIME))
+
+
+def candidate_ms(prepared: Structure, plan: Plan) -> float:
+    """Flows and saturation of a plan that differs by one swap."""
+    costs = shipped_costs().costs
+    random = np.random.default_rng(1)
+
+    def judge() -> object:
+        placed = place(prepared, swapped(plan, random))
+        return saturation(placed, costs, RUNTIME, plan.container_cpu_cores).sustainable
+
+    return best_ms(judge)
+
+
+if __name__ == "__main__":
+    main()

@@ -224,8 +224,11 @@ def _ranked(usable: list[Candidate], base: Candidate, objective: str) -> list[Ca
     assert base.prediction is not None
     against: Reference = reference(base.prediction)
     enough = 1.0 / (1.0 + HEADROOM)
-    # Heron's plan sets the bar only where it came with the request.
-    bar = max(against.pressure * (1 + 1e-9), enough) if base.planner == HERON else float("inf")
+    # Heron's plan sets the bar where it came with the request and its load is known; how evenly
+    # requested CPU is spread says too little to rule a plan out.
+    known = base.prediction.sustainable_load_factor is not None
+    heron = base.planner == HERON and known
+    bar = max(against.pressure * (1 + 1e-9), enough) if heron else float("inf")
 
     undisturbed = [_sustained(c) for c in usable if not _restarts(c)]
 

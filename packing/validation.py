@@ -248,6 +248,8 @@ def _capacity(plan: Plan, request: Request) -> list[Violation]:
             f"{unit.format(pad)} within {key} of {amount}",
             used,
         )
+    if not request.containers_free:
+        found += _container_sizes(plan, request)
     if constraints.max_instances is not None:
         held = np.bincount(plan.container, minlength=plan.container_count)
         check(
@@ -257,6 +259,46 @@ def _capacity(plan: Plan, request: Request) -> list[Violation]:
             f"{constraints.max_instances}",
             held,
         )
+    return found
+
+
+def _container_sizes(plan: Plan, request: Request) -> list[Violation]:
+    """Containers larger than the topology states, or than the largest one that runs already."""
+    constraints, current = request.constraints, request.current
+    columns = (
+        # Heron's builder rounds cores to whole ones.
+        (constraints.container_cpu_cores, plan.container_cpu_cores, 0.5, "cores", "cpu", 0),
+        (constraints.container_ram_bytes, plan.container_ram_bytes, 0, "bytes of RAM", "ram", 1),
+        (
+            constraints.container_disk_bytes,
+            plan.container_disk_bytes,
+            0,
+            "bytes of disk",
+            "disk",
+            2,
+        ),
+    )
+    found = []
+    for stated, sizes, tolerance, unit, key, column in columns:
+        if stated is None or not len(sizes):
+            continue
+        limit = stated + tolerance
+        if current is not None:
+            running = (
+                current.container_cpu_cores,
+                current.container_ram_bytes,
+                current.container_disk_bytes,
+            )[column]
+            limit = max(limit, running.max(), current.granted[:, column].max())
+        largest = int(np.argmax(sizes))
+        if sizes[largest] > limit + CPU_TOLERANCE_CORES:
+            found.append(
+                Violation(
+                    Rule.CAPACITY,
+                    f"container {plan.container_ids[largest]} has {sizes[largest]:.12g} {unit}, "
+                    f"topology.container.{key} is {stated:.12g}",
+                )
+            )
     return found
 
 

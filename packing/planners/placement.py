@@ -38,6 +38,8 @@ class Placement:
         """
         self.request = request
         self.padding = padding
+        self.keep_sizes = False
+        """Whether running containers keep their size; Heron's builder computes it anew."""
         self._usable_when_new = (
             np.full(3, np.inf)
             if capacity is None
@@ -210,7 +212,7 @@ class Placement:
         size = np.concatenate(sizes)
         occupied = np.unique(position)
         ids = np.asarray(self.ids, dtype=np.int64)
-        total = self._totals(position, size)[occupied]
+        container_size = self._container_sizes(position, self._totals(position, size))[occupied]
         return Plan.of(
             request.topology.topology_id,
             names,
@@ -218,11 +220,59 @@ class Placement:
             (size[:, 0], size[:, 1].astype(np.int64), size[:, 2].astype(np.int64)),
             ids[occupied],
             (
-                container_cores(total[:, 0], self.padding),
-                total[:, 1].astype(np.int64) + self.padding.ram_bytes,
-                total[:, 2].astype(np.int64) + self.padding.disk_bytes,
+                container_size[:, 0],
+                container_size[:, 1].astype(np.int64),
+                container_size[:, 2].astype(np.int64),
             ),
         )
+
+    def _container_sizes(self, position: Ints, total: Floats) -> Floats:
+        """Instances plus padding, shape (C, 3); padding gives way to what the user stated.
+
+        With `keep_sizes` a running container keeps at least the size that its plan has, because
+        Heron does not resize it; without anything new in it, exactly that size.
+        """
+        sizes = np.stack(
+            [
+                container_cores(total[:, 0], self.padding),
+                total[:, 1] + self.padding.ram_bytes,
+                total[:, 2] + self.padding.disk_bytes,
+            ],
+            axis=1,
+        )
+        constraints, current = self.request.constraints, self.request.current
+        stated = np.array(
+            [
+                np.inf if amount is None else amount
+                for amount in (
+                    constraints.container_cpu_cores,
+                    constraints.container_ram_bytes,
+                    constraints.container_disk_bytes,
+                )
+            ]
+        )
+        # Heron rounds cores up to half a core above what is stated.
+        stated[0] += 0.5
+        sizes = np.minimum(sizes, np.maximum(stated, total))
+        if current is not None and self.keep_sizes:
+            running = min(current.container_count, len(self.ids))
+            newcomers = [to for _, positions in self._added for to in np.unique(positions).tolist()]
+            grown = np.zeros(len(self.ids), dtype=bool)
+            grown[[*newcomers, *self._moved_to.values()]] = True
+            had = np.stack(
+                [
+                    current.container_cpu_cores,
+                    current.container_ram_bytes,
+                    current.container_disk_bytes,
+                ],
+                axis=1,
+            ).astype(np.float64)[:running]
+            sizes[:running] = np.where(
+                grown[:running, None],
+                np.maximum(sizes[:running], had),
+                np.maximum(had, total[:running]),
+            )
+        return sizes
 
     def _totals(self, position: Ints, size: Floats) -> Floats:
         return np.stack([sum_by(position, size[:, r], len(self.ids)) for r in range(3)], axis=1)

@@ -184,6 +184,7 @@ def _repack(request: Request) -> Plan:
     if request.scheduler.homogeneous:
         granted = np.broadcast_to(granted.max(axis=0), granted.shape)
     placement = Placement(request, None, constraints.padding, constraints.max_instances)
+    placement.keep_sizes = True
     load = instance_load(target, request.profile, placement.needs[:, 0])
     roomy = np.maximum(granted.max(axis=0) - padding, placement.needs.max(axis=0))
     largest = _usable(request, roomy, placement.needs)

@@ -44,6 +44,8 @@ def never_worse(decision: Decision, heron: Plan, request: Request) -> None:
     if candidate.prediction is None or request.changes_nothing:
         return
     assert decision.chosen.prediction is not None
+    if candidate.prediction.sustainable_load_factor is None:
+        return  # nothing was predicted of the load
     ours, theirs = pressure(decision.chosen.prediction), pressure(candidate.prediction)
     assert ours <= max(theirs * (1 + 1e-6), 1 / (1 + HEADROOM))
 

@@ -341,10 +341,24 @@ def test_survivors_that_grow_are_judged_like_new_ones() -> None:
     old = plan(chain(1, 2), {1: ["spout", "b1"], 2: ["b1"]})
     stated = Constraints(container_count=2, container_ram_bytes=4 * GIB)
     request = Request(chain(1, 2), stated, current=old, deltas={"spout": 1})
-    new = plan(chain(2, 2), {1: ["spout", "b1"], 2: ["b1", "spout"]}, container=SIZE)
+    contents = {1: ["spout", "b1"], 2: ["b1", "spout"]}
+    new = plan(chain(2, 2), contents, container=Resources(5.0, 4 * GIB, 7 * GIB))
     assert violations(new, request) == []
     swollen = set_at("ram_bytes", 0, 4 * GIB)(new)
     assert Rule.CAPACITY in {v.rule for v in violations(swollen, request)}
+
+
+def test_no_container_is_larger_than_stated_or_running() -> None:
+    stated = Constraints(container_count=2, container_ram_bytes=4 * GIB)
+    fresh = Request(chain(2, 2), stated)
+    contents = {1: ["spout", "b1"], 2: ["spout", "b1"]}
+    large = plan(chain(2, 2), contents, container=SIZE)
+    found = violations(large, fresh)
+    assert [v.rule for v in found] == [Rule.CAPACITY]
+    assert str(6 * GIB) in found[0].message
+    assert violations(large, replace(fresh, containers_free=True)) == []
+    # What runs already has its size, whatever is stated by now.
+    assert violations(large, Request(chain(2, 2), stated, current=large)) == []
 
 
 def test_the_user_may_leave_the_count_free() -> None:

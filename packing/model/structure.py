@@ -114,6 +114,15 @@ class Structure:
         """Number of streams to v (row) from u (column); (components, components)."""
         return self._between(np.ones(len(self.source)))
 
+    @cached_property
+    def output_parts(self) -> Floats:
+        """Share of each reader (column) in what a component (row) sends; square."""
+        total = self.feeding.sum(axis=0)[:, None]
+        found: Floats = np.divide(
+            self.feeding.T, total, out=np.zeros_like(self.feeding), where=total > 0
+        )
+        return found
+
     def _between(self, values: Floats) -> Floats:
         size = len(self.spout)
         found = np.zeros((size, size))

@@ -212,7 +212,7 @@ class Placement:
         size = np.concatenate(sizes)
         occupied = np.unique(position)
         ids = np.asarray(self.ids, dtype=np.int64)
-        container_size = self._container_sizes(position, self._totals(position, size))[occupied]
+        container_size = self._container_sizes(self._totals(position, size))[occupied]
         return Plan.of(
             request.topology.topology_id,
             names,
@@ -226,13 +226,13 @@ class Placement:
             ),
         )
 
-    def _container_sizes(self, position: Ints, total: Floats) -> Floats:
+    def _container_sizes(self, total: Floats) -> Floats:
         """Instances plus padding, shape (C, 3); padding gives way to what the user stated.
 
         With `keep_sizes` a running container keeps at least the size that its plan has, because
         Heron does not resize it; without anything new in it, exactly that size.
         """
-        sizes = np.stack(
+        sizes: Floats = np.stack(
             [
                 container_cores(total[:, 0], self.padding),
                 total[:, 1] + self.padding.ram_bytes,
@@ -253,7 +253,7 @@ class Placement:
         )
         # Heron rounds cores up to half a core above what is stated.
         stated[0] += 0.5
-        sizes = np.minimum(sizes, np.maximum(stated, total))
+        sizes = np.minimum(sizes, np.maximum(stated, total), dtype=np.float64)
         if current is not None and self.keep_sizes:
             running = min(current.container_count, len(self.ids))
             newcomers = [to for _, positions in self._added for to in np.unique(positions).tolist()]

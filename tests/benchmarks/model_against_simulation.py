@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def random_case(rng: np.random.Generator, number: int) -> Case:
     components = [Component("s0", Kind.SPOUT, int(rng.integers(1, 4)))]
     streams = []
     service, selectivity, sizes = {"s0": 0.0}, {}, {}
-    for above, layer in zip(layers, layers[1:], strict=False):
+    for above, layer in pairwise(layers):
         for name in layer:
             components.append(Component(name, Kind.BOLT, int(rng.integers(1, 5))))
             service[name] = float(rng.choice([50e-6, 100e-6, 200e-6, 400e-6]))
@@ -139,8 +140,8 @@ def simulated_load(case: Case) -> SimulatedLoad:
         },
         {
             (s.source, s.target, s.stream_id): StreamLoad(
-                profile.selectivity[s.source, s.target, s.stream_id],
-                profile.tuple_bytes[s.source, s.target, s.stream_id],
+                selectivity=profile.selectivity[s.source, s.target, s.stream_id],
+                tuple_bytes=profile.tuple_bytes[s.source, s.target, s.stream_id],
             )
             for s in case.topology.streams
         },
@@ -199,13 +200,15 @@ def main() -> None:
     ):
         print(f"\nworst {title}")
         for o in worst:
+            streams = o.case.topology.streams
+            shape = ", ".join(f"{s.source}-{s.grouping.value}->{s.target}" for s in streams)
             latency_text = "" if o.latency_error is None else f"{o.latency_error:+.1%}"
             print(
                 f"  {o.case.name:26} load {o.case.load:.2f} quota {o.case.quota_cores} "
                 f"containers {o.case.plan.container_count} instances {o.case.plan.instance_count} "
                 f"throughput {o.throughput_error:+.1%} latency {latency_text} "
                 f"({1000 * o.predicted_latency_s:.0f} / {1000 * o.simulated_latency_s:.0f} ms) "
-                f"{', '.join(f'{s.source}-{s.grouping.value}->{s.target}' for s in o.case.topology.streams)}"
+                f"{shape}"
             )
 
 

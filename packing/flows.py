@@ -77,8 +77,9 @@ def flows(topology: Topology, profile: Profile) -> Flows:
 
 
 def _solved(gain_matrix: Floats, outside: Floats) -> Floats:
-    """`x = outside + gain_matrix @ x`."""
-    return np.asarray(np.linalg.solve(np.eye(len(outside)) - gain_matrix, outside), np.float64)
+    """`x = outside + gain_matrix @ x`; nothing below zero, which only rounding would be."""
+    found = np.linalg.solve(np.eye(len(outside)) - gain_matrix, outside)
+    return np.asarray(np.maximum(found, 0.0), np.float64)
 
 
 def _uneven(topology: Topology, profile: Profile) -> dict[int, Shares]:

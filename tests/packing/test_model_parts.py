@@ -120,6 +120,17 @@ def test_packets_that_cost_more_than_tuples_do_not_make_the_search_swing() -> No
     assert predicted.container_cpu_cores[1] == pytest.approx(0.05)
 
 
+def test_a_silent_spout_beside_a_busy_one_stays_at_zero() -> None:
+    # Solving for the rates leaves 1e-16 of the busy spout's tuples to the silent one.
+    streams = [("s1", "b"), *[("s0", "b", Grouping.SHUFFLE)] * 5]
+    of = build.topology({"s0": 1, "s1": 1, "b": 1}, streams)
+    load = Profile(
+        {"s0": 0.0, "s1": 49.0},
+        selectivity={("s1", "b", "default"): 0.3125, ("s0", "b", "default"): 0.1},
+    )
+    assert (structure(of, load).rates.input_per_s >= 0).all()
+
+
 def test_tuples_arrive_where_their_keys_are() -> None:
     of = build.topology({"s": 1, "b": 2}, [("s", "b", Grouping.FIELDS)])
     load = Profile({"s": 100.0}, key_shares={("s", "b", "default"): (0.9, 0.1)})

@@ -31,7 +31,6 @@ PLUGIN = ROOT / "bridge" / "java"
 REPOSITORY = "heron-bridge-integration"
 
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = ("openjdk-17-jre-headless", "python3")
 IMAGE_PYTHON = "3.11"  # bookworm's
 # Weight that nothing in the tests reads.
@@ -170,12 +169,22 @@ def _debian(scratch: Path) -> Path:
     """An archive of a minimal Debian."""
     root = scratch / "root"
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-    _run([*as_root(), *command, SUITE, str(root), MIRROR], scratch)
+    _run([*as_root(), *command, SUITE, str(root), *_mirror()], scratch)
     _run([*as_root(), "rm", "-rf", *(str(root / path) for path in UNUSED)], scratch)
     archive = scratch / "root.tar"
     _run([*as_root(), "tar", "--create", "--file", str(archive), "-C", str(root), "."], scratch)
     _run([*as_root(), "rm", "-rf", str(root)], scratch)
     return archive
+
+
+def _mirror() -> list[str]:
+    """The archive that this machine's own apt takes the suite from; none: debootstrap's default."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)"]
+    listed = subprocess.run(
+        [*command, "Created-By: Packages"], capture_output=True, text=True, check=False
+    ).stdout
+    found = (line.split() for line in listed.splitlines())
+    return next(([uri] for uri, codename in found if codename == SUITE), [])
 
 
 def _install(dependencies: list[str], into: Path) -> None:

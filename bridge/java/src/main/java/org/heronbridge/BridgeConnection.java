@@ -39,6 +39,9 @@ final class BridgeConnection {
     // Read by our own copy of netty only, whose names these become. Flight recorder events and pools
     // of buffers, made for servers, would take a third of the time of the first call.
     setUnlessSet("io.grpc.netty.shaded.io.netty.jfr.enabled", "false");
+    // Part of channel names only. Looking for a network card's address costs time, and warns on the
+    // console of a machine that has none.
+    setUnlessSet("io.grpc.netty.shaded.io.netty.machineId", "02:00:00:00:00:01");
     setUnlessSet("io.grpc.netty.shaded.io.netty.allocator.type", "unpooled");
     // netty would take SLF4J, which stands on Heron's class path and writes to stdout.
     InternalLoggerFactory.setDefaultFactory(JdkLoggerFactory.INSTANCE);

@@ -83,7 +83,7 @@ def latency(  # noqa: PLR0917 - what it depends on
     # again, so that one whole cycle of it lies between the two; others wait half of one on average.
     same_clock = s.local_parts @ placed.local_per_s
     passing = runtime.hop_s + block + queue
-    cycle_s = _drain_cycle(placed, needs, load_factor, period_s)
+    cycle_s = _drain_cycle(placed, load_factor, period_s)
     drain = cycle_s / 2 + same_clock * (cycle_s / 2 - passing % cycle_s)
     # Tuples leave spouts as they emit them.
     stall_between = np.where(s.spout, 0.0, stall)
@@ -120,7 +120,7 @@ def latency(  # noqa: PLR0917 - what it depends on
     )
 
 
-def _drain_cycle(placed: Placed, needs: Demand, load_factor: float, period_s: float) -> Floats:
+def _drain_cycle(placed: Placed, load_factor: float, period_s: float) -> Floats:
     """Longest wait for the drain of a component's outputs, mean over their readers; (components,).
 
     A timer ticks twice a period. At a tick an open tuple set leaves if nothing left for its
@@ -128,20 +128,13 @@ def _drain_cycle(placed: Placed, needs: Demand, load_factor: float, period_s: fl
     a set that was closed by another sender's tuples leaves at once. With p the chance that a tick
     finds something and one sender, the renewal cycle from drain to drain gives a mean wait of
     (1/2 + p / (1 + p^2)) ticks: one tick where tuples come all the time, half of one where they are
-    rare. With several senders in the container only the last of m + 1 sets of a tick stays open.
+    rare. Several senders that take turns close each other's sets and wait less; that is left out.
     """
     tick_s = period_s / 2
     s = placed.structure
     flow = placed.from_each * load_factor
     found = -np.expm1(-flow * tick_s)
     lingering = found / (1.0 + found * found)
-    senders = s.adjacency @ placed.counts
-    if (senders > 1).any():
-        # A packet has a set for each reader that it holds a tuple for.
-        each = s.feeding * (load_factor / np.multiply.outer(placed.totals, placed.totals))
-        sets = np.minimum(each, needs.packets.out) @ placed.counts
-        closed = sets * (1.0 - 1.0 / np.maximum(senders, 1.0))
-        lingering = np.minimum(lingering, 1.0 / (closed * tick_s + 1.0))
     total = flow.sum(axis=1)
     half = np.full(len(total), 0.5)
     wait = np.divide((flow * lingering).sum(axis=1), total, out=half, where=total > 0)

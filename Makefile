@@ -29,8 +29,11 @@ test: check ## all tests: Python, Java, and Heron's parts in Docker
 integration: install ## the tests in Docker alone; HERON_IMAGE names a full Heron
 	$(PYTHON) -m pytest integration
 
-bench: install ## figures: planners on the benchmark topologies, bridge footprint, JVM call
+bench: install ## figures: planners, model, bridge footprint, JVM call
 	$(PYTHON) -m tests.benchmarks.planners
+	$(PYTHON) -m tests.benchmarks.predictions
+	.venv/bin/heron-bridge accuracy --runs tests/data/runs
+	$(PYTHON) -m tests.benchmarks.model_against_simulation
 	$(PYTHON) -m tests.benchmarks.bridge_footprint
 	$(PYTHON) -m integration.benchmark
 

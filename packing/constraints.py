@@ -79,6 +79,11 @@ class Constraints:
         )
 
     @property
+    def stated_container(self) -> tuple[float | None, float | None, float | None]:
+        """Cores, RAM and disk that the user stated for a container, padding included."""
+        return (self.container_cpu_cores, self.container_ram_bytes, self.container_disk_bytes)
+
+    @property
     def capacity(self) -> Resources:
         """Size of a container, padding included (AbstractPacking.setPackingConfigs)."""
         largest = self.max_instances or DEFAULT_MAX_INSTANCES

@@ -222,21 +222,6 @@ def arriving_shares(topology: Topology, plan: Plan, rates: Flows) -> Floats:
     return found
 
 
-def routing_shares(topology: Topology, plan: Plan, shares: Floats) -> tuple[Floats, Floats]:
-    """Shares summed per component and container, shape (components, C) both.
-
-    First: share of a component's output that leaves from a container (output follows input).
-    Second: share of an evenly routed stream that arrives there. The two differ only for components
-    that read a GLOBAL or a keyed stream; for those streams see `arriving_shares`.
-    """
-    width = plan.container_count
-    size = len(topology.components)
-    cell = plan.component * width + plan.container
-    sending = sum_by(cell, shares, size * width).reshape(size, width)
-    totals = np.maximum(plan.counts.sum(axis=1, keepdims=True), 1)
-    return sending, plan.counts / totals
-
-
 def lowest_task_container(plan: Plan, component: int) -> int | None:
     """Position of the container with the lowest task id of `component`; None without instances."""
     members = np.flatnonzero(plan.component == component)

@@ -151,11 +151,16 @@ class Plan:
         return {name: int(total) for name, total in zip(self.components, totals, strict=True)}
 
     @cached_property
-    def granted(self) -> Floats:
-        """What each container really has, shape (C, 3): the scheduler's grant, else the plan's."""
-        sizes = np.stack(
+    def container_sizes(self) -> Floats:
+        """What the plan requires of each container: cores, RAM, disk; shape (C, 3)."""
+        return np.stack(
             [self.container_cpu_cores, self.container_ram_bytes, self.container_disk_bytes], axis=1
         ).astype(np.float64)
+
+    @cached_property
+    def granted(self) -> Floats:
+        """What each container really has, shape (C, 3): the scheduler's grant, else the plan's."""
+        sizes = self.container_sizes.copy()
         for container_id, grant in (self.scheduled or {}).items():
             position = np.searchsorted(self.container_ids, container_id)
             sizes[position] = (grant.cpu_cores, grant.ram_bytes, grant.disk_bytes)

@@ -265,31 +265,17 @@ def _capacity(plan: Plan, request: Request) -> list[Violation]:
 def _container_sizes(plan: Plan, request: Request) -> list[Violation]:
     """Containers larger than the topology states, or than the largest one that runs already."""
     constraints, current = request.constraints, request.current
-    columns = (
-        # Heron's builder rounds cores to whole ones.
-        (constraints.container_cpu_cores, plan.container_cpu_cores, 0.5, "cores", "cpu", 0),
-        (constraints.container_ram_bytes, plan.container_ram_bytes, 0, "bytes of RAM", "ram", 1),
-        (
-            constraints.container_disk_bytes,
-            plan.container_disk_bytes,
-            0,
-            "bytes of disk",
-            "disk",
-            2,
-        ),
-    )
+    # Heron's builder rounds cores to whole ones.
+    columns = ((0.5, "cores", "cpu"), (0.0, "bytes of RAM", "ram"), (0.0, "bytes of disk", "disk"))
     found = []
-    for stated, sizes, tolerance, unit, key, column in columns:
+    for i, (tolerance, unit, key) in enumerate(columns):
+        stated = constraints.stated_container[i]
+        sizes = plan.container_sizes[:, i]
         if stated is None or not len(sizes):
             continue
         limit = stated + tolerance
         if current is not None:
-            running = (
-                current.container_cpu_cores,
-                current.container_ram_bytes,
-                current.container_disk_bytes,
-            )[column]
-            limit = max(limit, running.max(), current.granted[:, column].max())
+            limit = max(limit, current.container_sizes[:, i].max(), current.granted[:, i].max())
         largest = int(np.argmax(sizes))
         if sizes[largest] > limit + CPU_TOLERANCE_CORES:
             found.append(

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from packing.arrays import Floats, Ints, sum_by
+from packing.constraints import Constraints
 from packing.errors import Infeasible
 from packing.plan import Plan
 from packing.request import Request
@@ -240,17 +241,8 @@ class Placement:
             ],
             axis=1,
         )
-        constraints, current = self.request.constraints, self.request.current
-        stated = np.array(
-            [
-                np.inf if amount is None else amount
-                for amount in (
-                    constraints.container_cpu_cores,
-                    constraints.container_ram_bytes,
-                    constraints.container_disk_bytes,
-                )
-            ]
-        )
+        current = self.request.current
+        stated = stated_sizes(self.request.constraints)
         # Heron rounds cores up to half a core above what is stated.
         stated[0] += 0.5
         sizes = np.minimum(sizes, np.maximum(stated, total), dtype=np.float64)
@@ -259,14 +251,7 @@ class Placement:
             newcomers = [to for _, positions in self._added for to in np.unique(positions).tolist()]
             grown = np.zeros(len(self.ids), dtype=bool)
             grown[[*newcomers, *self._moved_to.values()]] = True
-            had = np.stack(
-                [
-                    current.container_cpu_cores,
-                    current.container_ram_bytes,
-                    current.container_disk_bytes,
-                ],
-                axis=1,
-            ).astype(np.float64)[:running]
+            had = current.container_sizes[:running]
             sizes[:running] = np.where(
                 grown[:running, None],
                 np.maximum(sizes[:running], had),
@@ -323,6 +308,11 @@ def rank_within(component: Ints) -> Ints:
     rank = np.empty(len(component), dtype=np.int64)
     rank[order] = rank_ordered
     return rank
+
+
+def stated_sizes(constraints: Constraints) -> Floats:
+    """Cores, RAM and disk stated for a container, infinite where nothing was; shape (3,)."""
+    return np.array([np.inf if v is None else v for v in constraints.stated_container], dtype=float)
 
 
 def resource_row(resources: Resources) -> Floats:

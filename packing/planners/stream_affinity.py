@@ -18,7 +18,7 @@ from packing.errors import Infeasible
 from packing.flows import flows
 from packing.plan import Plan
 from packing.planners.container_count import fill_empty, reach_count
-from packing.planners.placement import Placement, resource_row
+from packing.planners.placement import Placement, resource_row, stated_sizes
 from packing.planners.recipes import ContainerLimits, fill_by_recipes
 from packing.planners.round_robin import deal
 from packing.request import Request
@@ -142,16 +142,10 @@ def _no_place(
     )
 
 
-def _stated_capacity(request: Request) -> tuple[float | None, float | None, float | None]:
-    c = request.constraints
-    return (c.container_cpu_cores, c.container_ram_bytes, c.container_disk_bytes)
-
-
 def _hard_limit(request: Request) -> Floats:
     """What the user stated, infinite where nothing was."""
-    stated: Floats = np.array([math.inf if v is None else v for v in _stated_capacity(request)])
-    padding = resource_row(request.constraints.padding)
-    return stated - padding + 1e-9
+    constraints = request.constraints
+    return stated_sizes(constraints) - resource_row(constraints.padding) + 1e-9
 
 
 def _usable(request: Request, otherwise: Floats, needs: Floats) -> Floats:
@@ -166,7 +160,7 @@ def _usable(request: Request, otherwise: Floats, needs: Floats) -> Floats:
         c.container_cpu_hint_cores, c.container_ram_hint_bytes, c.container_disk_hint_bytes
     )  # fmt: skip
     usable: Floats = otherwise + np.array([1e-9, 0.0, 0.0])
-    for i, (stated, hint) in enumerate(zip(_stated_capacity(request), hints, strict=True)):
+    for i, (stated, hint) in enumerate(zip(c.stated_container, hints, strict=True)):
         if stated is not None:
             usable[i] = stated - padding[i] + 1e-9
         elif hint is not None and hint - padding[i] >= needs[:, i].max():

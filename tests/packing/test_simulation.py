@@ -9,8 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 from packing.errors import InvalidRequest
 from packing.plan import Plan
 from packing.profile import Profile

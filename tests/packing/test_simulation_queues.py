@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import ciw
 import numpy as np
 import pytest
-
-pytest.importorskip("numba")
+import simpy
 
 from packing.simulation import ComponentLoad, Mechanics, SimulatedLoad, SimulationResult, simulate
 from packing.topology import Topology
@@ -95,7 +95,6 @@ def test_waiting_without_cpu_takes_time_but_no_cores() -> None:
 
 
 def test_tandem_agrees_with_ciw() -> None:
-    ciw = pytest.importorskip("ciw")
     network = ciw.create_network(
         arrival_distributions=[ciw.dists.Exponential(600.0), None],
         service_distributions=[ciw.dists.Exponential(1000.0), ciw.dists.Deterministic(1.2e-3)],
@@ -126,7 +125,6 @@ def test_tandem_agrees_with_ciw() -> None:
 
 def test_drained_batches_agree_with_simpy() -> None:
     """The rule of the tuple cache, written a second time as SimPy processes."""
-    simpy = pytest.importorskip("simpy")
     tick_s, rate_per_s, service_s = 0.012, 500.0, 1.5e-3
     random = np.random.default_rng(2)
     world = simpy.Environment()

@@ -1,4 +1,8 @@
-"""Build hook: generates the protobuf modules and puts the plugin jars into the wheel."""
+"""Build hook: generates the protobuf modules, compiles the search kernel and puts the plugin jars
+into the wheel.
+
+`python hatch_build.py` does the first two in a checkout.
+"""
 
 from __future__ import annotations
 
@@ -56,16 +60,40 @@ def build_jars(root: Path) -> dict[str, str]:
     return {str(target / jar): f"bridge/jars/{jar}" for jar in JARS}
 
 
+def compile_kernel(root: Path) -> None:
+    """Compile `packing/search/kernel.c` to the library beside it."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise RuntimeError(
+            "the search kernel needs a C compiler and none is installed; "
+            "install gcc (Debian: gcc libc6-dev)"
+        )
+    folder = root / "packing" / "search"
+    # Written aside and put in place whole: a process may have the old one loaded.
+    fresh = folder / "kernel.so.new"
+    subprocess.run(
+        [compiler, "-O3", "-std=c11", "-shared", "-fPIC", "-fvisibility=hidden",
+         "-o", str(fresh), str(folder / "kernel.c"), "-lm"],
+        check=True,
+    )  # fmt: skip
+    fresh.replace(folder / "kernel.so")
+
+
 class HeronBridgeBuildHook(BuildHookInterface):
     """Called by hatchling for wheels and editable installs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Generate code; for a real wheel, add the jars as well."""
+        """Generate and compile code; for a real wheel, add the jars as well."""
         root = Path(self.root)
         generate_protobuf(root)
+        if self.target_name == "wheel":
+            compile_kernel(root)
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
         if self.target_name == "wheel" and version != "editable":
             build_data["force_include"].update(build_jars(root))
 
 
 if __name__ == "__main__":
     generate_protobuf(Path(__file__).resolve().parent)
+    compile_kernel(Path(__file__).resolve().parent)

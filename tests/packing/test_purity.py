@@ -15,9 +15,9 @@ BRIDGE = [p for p in sorted((ROOT / "bridge").rglob("*.py")) if "wire" not in p.
 
 # Besides `packing` itself: what computes and nothing more.
 PURE = {
-    "__future__", "abc", "bisect", "collections", "copy", "dataclasses", "enum", "fractions",
-    "functools", "graphlib", "heapq", "itertools", "math", "numba", "numpy", "operator", "packing",
-    "scipy", "statistics", "types", "typing",
+    "__future__", "abc", "bisect", "collections", "copy", "ctypes", "dataclasses", "enum",
+    "fractions", "functools", "graphlib", "heapq", "itertools", "math", "numba", "numpy",
+    "operator", "packing", "scipy", "statistics", "types", "typing",
 }  # fmt: skip
 WORLDLY_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
 
@@ -64,6 +64,11 @@ def test_planning_reads_no_file_and_draws_nothing_unseeded(path: Path) -> None:
             ("default_rng", "SeedSequence")
         ):
             assert node.args or node.keywords, f"{path}:{node.lineno} draws without a seed"
+
+
+def test_one_module_calls_compiled_c() -> None:
+    calling = {str(p.relative_to(ROOT)) for p in PACKING if "ctypes" in set(imports(p))}
+    assert calling == {"packing/search/kernel.py"}
 
 
 def test_the_check_of_imports_can_fail() -> None:

@@ -1,0 +1,933 @@
+/* The inner loops of the search: annealing, filling, exact search, and the configuration LP.
+ *
+ * Called through kernel.py, which checks every shape and range before; arrays are row-major and
+ * container-major: counts[c * classes + u]. Nothing here is kept between calls, and the only
+ * randomness is the seed that comes in.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+enum { DONE = 0, NO_MEMORY = 1, NOT_FEASIBLE = 2, LIMIT_REACHED = 3 };
+
+typedef struct {
+    int32_t classes, containers, dims, loads, components;
+    const double *traffic;       /* classes x classes */
+    const int32_t *supply;       /* classes */
+    const double *needs;         /* classes x dims */
+    const double *capacity;      /* containers x dims */
+    const int32_t *most;         /* containers */
+    const double *load;          /* classes x loads */
+    const int32_t *component_of; /* classes */
+    const uint8_t *spread;       /* components, or NULL */
+    const int32_t *home;         /* containers x classes, or NULL */
+    const double *move_price;    /* classes, or NULL */
+    double local_weight;
+    const double *load_cap;      /* containers x loads */
+    const double *penalty;       /* loads */
+} Problem;
+
+/* ---- random numbers: splitmix64 (Steele, Lea, Flood 2014) ---- */
+
+static inline uint64_t next_random(uint64_t *state) {
+    uint64_t z = (*state += 0x9E3779B97F4A7C15ULL);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+}
+
+/* A number below `range`, from 32 random bits (Lemire's multiplication, without its rejection). */
+static inline int32_t below(uint32_t bits, int32_t range) {
+    return (int32_t)(((uint64_t)bits * (uint64_t)(uint32_t)range) >> 32);
+}
+
+/* ---- a state and what follows from it ---- */
+
+typedef struct {
+    const Problem *p;
+    int32_t *counts;   /* containers x classes */
+    double *pull;      /* containers x classes: traffic @ counts */
+    double *used;      /* containers x dims */
+    double *burden;    /* containers x loads */
+    int32_t *held;     /* containers */
+    int32_t *inside;   /* containers x components, where components are to be spread */
+    int32_t *occupied; /* components: containers that hold some */
+} State;
+
+static void *zeros(int64_t count, size_t size) {
+    return calloc((size_t)(count > 0 ? count : 1), size);
+}
+
+static void state_free(State *s) {
+    free(s->counts);
+    free(s->pull);
+    free(s->used);
+    free(s->burden);
+    free(s->held);
+    free(s->inside);
+    free(s->occupied);
+}
+
+static void put(State *s, int32_t c, int32_t u, int32_t sign) {
+    const Problem *p = s->p;
+    const int32_t k = p->classes, d = p->dims, l = p->loads;
+    s->counts[(int64_t)c * k + u] += sign;
+    s->held[c] += sign;
+    double *pull = s->pull + (int64_t)c * k;
+    const double *row = p->traffic + (int64_t)u * k;
+    for (int32_t v = 0; v < k; v++) pull[v] += sign * row[v];
+    for (int32_t i = 0; i < d; i++) s->used[(int64_t)c * d + i] += sign * p->needs[u * d + i];
+    for (int32_t i = 0; i < l; i++) s->burden[(int64_t)c * l + i] += sign * p->load[u * l + i];
+    if (p->spread) {
+        const int32_t component = p->component_of[u];
+        int32_t *in = &s->inside[(int64_t)c * p->components + component];
+        const int32_t before = *in;
+        *in += sign;
+        if (before == 0) s->occupied[component]++;
+        if (*in == 0) s->occupied[component]--;
+    }
+}
+
+/* Sums of a container from its counts, so that no rounding of earlier steps is left in them. */
+static void recount(State *s, int32_t c) {
+    const Problem *p = s->p;
+    const int32_t k = p->classes, d = p->dims, l = p->loads;
+    double *pull = s->pull + (int64_t)c * k;
+    memset(pull, 0, sizeof(double) * (size_t)k);
+    for (int32_t i = 0; i < d; i++) s->used[(int64_t)c * d + i] = 0.0;
+    for (int32_t i = 0; i < l; i++) s->burden[(int64_t)c * l + i] = 0.0;
+    for (int32_t u = 0; u < k; u++) {
+        const int32_t x = s->counts[(int64_t)c * k + u];
+        if (!x) continue;
+        const double *row = p->traffic + (int64_t)u * k;
+        for (int32_t v = 0; v < k; v++) pull[v] += x * row[v];
+        for (int32_t i = 0; i < d; i++) s->used[(int64_t)c * d + i] += x * p->needs[u * d + i];
+        for (int32_t i = 0; i < l; i++) s->burden[(int64_t)c * l + i] += x * p->load[u * l + i];
+    }
+}
+
+static int state_make(State *s, const Problem *p, const int32_t *counts) {
+    const int64_t k = p->classes, c = p->containers;
+    memset(s, 0, sizeof *s);
+    s->p = p;
+    s->counts = zeros(c * k, sizeof(int32_t));
+    s->pull = zeros(c * k, sizeof(double));
+    s->used = zeros(c * p->dims, sizeof(double));
+    s->burden = zeros(c * p->loads, sizeof(double));
+    s->held = zeros(c, sizeof(int32_t));
+    s->occupied = zeros(p->components, sizeof(int32_t));
+    s->inside = zeros(p->spread ? c * p->components : 1, sizeof(int32_t));
+    if (!s->counts || !s->pull || !s->used || !s->burden || !s->held || !s->occupied ||
+        !s->inside) {
+        state_free(s);
+        return 0;
+    }
+    if (!counts) return 1;
+    memcpy(s->counts, counts, sizeof(int32_t) * (size_t)(c * k));
+    for (int32_t at = 0; at < c; at++) {
+        for (int32_t u = 0; u < k; u++) {
+            const int32_t x = counts[at * k + u];
+            s->held[at] += x;
+            if (p->spread && x) {
+                int32_t *in = &s->inside[(int64_t)at * p->components + p->component_of[u]];
+                if (!*in) s->occupied[p->component_of[u]]++;
+                *in += x;
+            }
+        }
+        recount(s, at);
+    }
+    return 1;
+}
+
+static inline int within(const State *s, int32_t c) {
+    const Problem *p = s->p;
+    for (int32_t i = 0; i < p->dims; i++)
+        if (s->used[(int64_t)c * p->dims + i] > p->capacity[(int64_t)c * p->dims + i]) return 0;
+    return s->held[c] <= p->most[c];
+}
+
+static int has_room(const State *s, int32_t c, int32_t u) {
+    const Problem *p = s->p;
+    if (s->held[c] >= p->most[c]) return 0;
+    for (int32_t i = 0; i < p->dims; i++)
+        if (s->used[(int64_t)c * p->dims + i] + p->needs[u * p->dims + i] >
+            p->capacity[(int64_t)c * p->dims + i])
+            return 0;
+    return 1;
+}
+
+static inline double over(const Problem *p, int32_t c, int32_t i, double burden) {
+    const double beyond = burden - p->load_cap[(int64_t)c * p->loads + i];
+    return beyond > 0 ? p->penalty[i] * beyond * beyond : 0.0;
+}
+
+/* What a container adds to the objective. */
+static double worth(const State *s, int32_t c) {
+    const Problem *p = s->p;
+    const int64_t k = p->classes;
+    double local = 0.0, found = 0.0;
+    for (int32_t u = 0; u < k; u++)
+        if (s->counts[c * k + u]) local += s->counts[c * k + u] * s->pull[c * k + u];
+    found = p->local_weight * local / 2;
+    for (int32_t i = 0; i < p->loads; i++)
+        found -= over(p, c, i, s->burden[(int64_t)c * p->loads + i]);
+    if (p->home)
+        for (int32_t u = 0; u < k; u++) {
+            const int32_t away = p->home[c * k + u] - s->counts[c * k + u];
+            if (away > 0) found -= p->move_price[u] * away;
+        }
+    return found;
+}
+
+static double total_worth(const State *s) {
+    double found = 0.0;
+    for (int32_t c = 0; c < s->p->containers; c++) found += worth(s, c);
+    return found;
+}
+
+/* The objective of a state; nothing is assumed of its feasibility. */
+EXPORT int value_of(const Problem *p, const int32_t *counts, double *value) {
+    State s;
+    if (!state_make(&s, p, counts)) return NO_MEMORY;
+    *value = total_worth(&s);
+    state_free(&s);
+    return DONE;
+}
+
+/* ---- annealing ---- */
+
+/* Gain of replacing u by v in container c; u or v may be -1 for nothing. */
+static inline double exchange_gain(const State *s, int32_t c, int32_t u, int32_t v) {
+    const Problem *p = s->p;
+    const int64_t k = p->classes;
+    const double *pull = s->pull + c * k;
+    double gain = 0.0;
+    if (u >= 0) gain += p->traffic[u * k + u] / 2 - pull[u];
+    if (v >= 0) gain += p->traffic[v * k + v] / 2 + pull[v];
+    if (u >= 0 && v >= 0) gain -= p->traffic[u * k + v];
+    gain *= p->local_weight;
+    for (int32_t i = 0; i < p->loads; i++) {
+        if (p->penalty[i] == 0.0) continue;
+        const double before = s->burden[(int64_t)c * p->loads + i];
+        double after = before;
+        if (u >= 0) after -= p->load[u * p->loads + i];
+        if (v >= 0) after += p->load[v * p->loads + i];
+        gain += over(p, c, i, before) - over(p, c, i, after);
+    }
+    if (p->home) {
+        if (u >= 0 && s->counts[c * k + u] <= p->home[c * k + u]) gain -= p->move_price[u];
+        if (v >= 0 && s->counts[c * k + v] < p->home[c * k + v]) gain += p->move_price[v];
+    }
+    return gain;
+}
+
+/* Whether container c keeps within its capacity when u (or nothing) is replaced by v. */
+static inline int exchange_fits(const State *s, int32_t c, int32_t u, int32_t v) {
+    const Problem *p = s->p;
+    const int32_t d = p->dims;
+    if (u < 0 && s->held[c] >= p->most[c]) return 0;
+    for (int32_t i = 0; i < d; i++) {
+        const double in = p->needs[v * d + i];
+        const double out = u < 0 ? 0.0 : p->needs[u * d + i];
+        /* The sum is formed as the instances would be added up, to the last bit where amounts are
+         * whole numbers. */
+        if (in > out && s->used[(int64_t)c * d + i] - out + in > p->capacity[(int64_t)c * d + i])
+            return 0;
+    }
+    return 1;
+}
+
+/* Containers that hold some of u's component after u left a for b, and v's after b for a. */
+static inline int stays_spread(const State *s, int32_t a, int32_t b, int32_t u, int32_t v) {
+    const Problem *p = s->p;
+    const int32_t from[2] = {a, b}, to[2] = {b, a}, which[2] = {u, v};
+    if (v >= 0 && p->component_of[u] == p->component_of[v]) return 1;
+    for (int32_t i = 0; i < 2; i++) {
+        if (which[i] < 0) continue;
+        const int32_t of = p->component_of[which[i]];
+        if (!p->spread[of]) continue;
+        const int32_t left = s->inside[(int64_t)from[i] * p->components + of] == 1;
+        const int32_t entered = s->inside[(int64_t)to[i] * p->components + of] == 0;
+        const int32_t after = s->occupied[of] - left + entered;
+        if (after < 2 && after < s->occupied[of]) return 0;
+    }
+    return 1;
+}
+
+/* Improve `counts` in place, exchanging instances between the `active` containers.
+ *
+ * Temperatures fall geometrically from `hot` to `cold`, in units of the objective. Stops early when
+ * the objective reaches `target`. Leaves the best state met in `counts` and its objective in
+ * `value`. The start must be feasible. */
+EXPORT int anneal(const Problem *p, int32_t *counts, const int32_t *active, int32_t active_count,
+                  int64_t steps, double hot, double cold, double target, uint64_t seed,
+                  double *value) {
+    State s;
+    if (!state_make(&s, p, counts)) return NO_MEMORY;
+    int status = DONE;
+    const int64_t k = p->classes;
+    int64_t n64 = 0;
+    for (int32_t c = 0; c < p->containers; c++)
+        if (!within(&s, c) || s.held[c] < 1) status = NOT_FEASIBLE;
+    for (int32_t i = 0; i < active_count; i++) n64 += s.held[active[i]];
+    const int32_t n = (int32_t)n64;
+    int32_t *where = zeros(n, sizeof(int32_t)), *what = zeros(n, sizeof(int32_t));
+    int32_t *best = zeros(n, sizeof(int32_t)), *changed = zeros(n, sizeof(int32_t));
+    uint8_t *is_changed = zeros(n, 1);
+    if (!where || !what || !best || !changed || !is_changed) status = NO_MEMORY;
+    if (status == DONE && n > 0) {
+        int32_t at = 0, changed_count = 0;
+        for (int32_t i = 0; i < active_count; i++)
+            for (int32_t u = 0; u < k; u++)
+                for (int32_t x = s.counts[active[i] * k + u]; x > 0; x--) {
+                    where[at] = active[i];
+                    what[at++] = u;
+                }
+        memcpy(best, where, sizeof(int32_t) * (size_t)n);
+        uint64_t random = seed;
+        double now = total_worth(&s), best_value = now, temperature = hot;
+        /* The temperature is set anew every so many steps. */
+        const int64_t every = 64;
+        const double rounds = (double)(steps / every > 0 ? steps / every : 1);
+        const double cooling = hot > 0 ? pow(cold / hot, 1.0 / rounds) : 1.0;
+        for (int64_t step = 0; step < steps && best_value < target; step++) {
+            if (step % every == 0 && step) temperature *= cooling;
+            const uint64_t bits = next_random(&random);
+            const int32_t i = below((uint32_t)bits, n);
+            const int32_t u = what[i], a = where[i];
+            int32_t j = -1, v = -1, b;
+            const uint64_t more = next_random(&random);
+            if (more & 3) {
+                j = below((uint32_t)(bits >> 32), n);
+                v = what[j];
+                b = where[j];
+                if (v == u) continue;
+            } else {
+                b = active[below((uint32_t)(bits >> 32), active_count)];
+                if (s.held[a] < 2) continue;
+            }
+            if (a == b) continue;
+            const double gain = exchange_gain(&s, a, u, v) + exchange_gain(&s, b, v, u);
+            if (gain < 0) {
+                if (gain < -16.0 * temperature) continue;
+                const double chance = ((double)(more >> 11) + 0.5) * 0x1.0p-53;
+                if (gain < temperature * log(chance)) continue;
+            }
+            if (v >= 0 && !exchange_fits(&s, a, u, v)) continue;
+            if (!exchange_fits(&s, b, v, u)) continue;
+            if (p->spread && !stays_spread(&s, a, b, u, v)) continue;
+            put(&s, a, u, -1);
+            put(&s, b, u, 1);
+            where[i] = b;
+            if (!is_changed[i]) is_changed[i] = 1, changed[changed_count++] = i;
+            if (v >= 0) {
+                put(&s, b, v, -1);
+                put(&s, a, v, 1);
+                where[j] = a;
+                if (!is_changed[j]) is_changed[j] = 1, changed[changed_count++] = j;
+            }
+            /* Sums that were added to and taken from many times drift. */
+            recount(&s, a);
+            recount(&s, b);
+            now += gain;
+            if (now > best_value + 1e-12 * fabs(best_value)) {
+                best_value = now;
+                for (int32_t x = 0; x < changed_count; x++) {
+                    best[changed[x]] = where[changed[x]];
+                    is_changed[changed[x]] = 0;
+                }
+                changed_count = 0;
+            }
+        }
+        for (int32_t x = 0; x < active_count; x++)
+            memset(counts + active[x] * k, 0, sizeof(int32_t) * (size_t)k);
+        for (int32_t x = 0; x < n; x++) counts[best[x] * k + what[x]]++;
+    }
+    state_free(&s);
+    free(where);
+    free(what);
+    free(best);
+    free(changed);
+    free(is_changed);
+    if (status != DONE) return status;
+    return value_of(p, counts, value);
+}
+
+/* ---- filling ---- */
+
+enum { FIRST_FIT = 0, LEAST_LOADED = 1, MOST_ATTRACTED = 2, TIGHTEST = 3 };
+
+/* Place `amount` instances of each class in the order of `order`, one class after the other.
+ *
+ * Rules: the first container with room; the one with the least load, weighed by `weight` per soft
+ * dimension and judged by the worst; the one that keeps most traffic, least loaded among equals;
+ * the one where the scarcest hard dimension is left with least. What found no room stays in
+ * `amount`. */
+EXPORT int fill(const Problem *p, int32_t *counts, int32_t *amount, const int32_t *order,
+                int32_t order_count, int32_t rule, const double *weight) {
+    State s;
+    if (!state_make(&s, p, counts)) return NO_MEMORY;
+    const int64_t k = p->classes;
+    for (int32_t o = 0; o < order_count; o++) {
+        const int32_t u = order[o];
+        int32_t first = 0;
+        while (amount[u] > 0) {
+            int32_t chosen = -1;
+            double best = -INFINITY, second = -INFINITY;
+            for (int32_t c = first; c < p->containers; c++) {
+                if (!has_room(&s, c, u)) {
+                    /* What has no room for u now gets none while u is placed. */
+                    if (c == first) first++;
+                    continue;
+                }
+                double score = 0.0, tie = 0.0;
+                if (rule == LEAST_LOADED || rule == MOST_ATTRACTED) {
+                    double worst = 0.0;
+                    for (int32_t i = 0; i < p->loads; i++) {
+                        const double share = weight[i] * (s.burden[(int64_t)c * p->loads + i] +
+                                                          p->load[u * p->loads + i]);
+                        if (share > worst) worst = share;
+                    }
+                    tie = -worst;
+                    /* Among those as loaded, where least is held. */
+                    score = rule == LEAST_LOADED ? -worst : s.pull[c * k + u];
+                    if (rule == LEAST_LOADED) tie = -(double)s.held[c];
+                } else if (rule == TIGHTEST) {
+                    double left = INFINITY;
+                    for (int32_t i = 0; i < p->dims; i++) {
+                        const double has = p->capacity[(int64_t)c * p->dims + i];
+                        if (isinf(has) || has <= 0) continue;
+                        const double share = (has - s.used[(int64_t)c * p->dims + i]) / has;
+                        if (share < left) left = share;
+                    }
+                    score = isinf(left) ? -(double)s.held[c] : -left;
+                }
+                if (score > best || (score == best && tie > second)) {
+                    best = score;
+                    second = tie;
+                    chosen = c;
+                    if (rule == FIRST_FIT) break;
+                }
+            }
+            if (chosen < 0) break;
+            put(&s, chosen, u, 1);
+            amount[u]--;
+        }
+    }
+    memcpy(counts, s.counts, sizeof(int32_t) * (size_t)(p->containers * k));
+    state_free(&s);
+    return DONE;
+}
+
+/* ---- exact search of small problems ---- */
+
+enum { MOST_ITEMS = 32 };
+
+typedef struct {
+    State s;
+    int32_t n;
+    int32_t what[MOST_ITEMS];
+    int32_t where[MOST_ITEMS];
+    int32_t best[MOST_ITEMS];
+    double tail[MOST_ITEMS + 1]; /* traffic that pairs among items from here on could keep */
+    double self[MOST_ITEMS + 1]; /* and their own */
+    double best_value;
+    int64_t nodes;
+    int32_t uniform;
+} Exact;
+
+static void exact_step(Exact *e, int32_t at, int32_t opened, double local, double lost) {
+    const Problem *p = e->s.p;
+    const int64_t k = p->classes;
+    if (e->nodes <= 0) return;
+    e->nodes--;
+    if (at == e->n) {
+        if (p->spread)
+            for (int32_t u = 0; u < k; u++) {
+                const int32_t of = p->component_of[u];
+                int32_t held = 0;
+                for (int32_t v = 0; v < k; v++)
+                    if (p->component_of[v] == of) held += p->supply[v];
+                if (p->spread[of] && held > 1 && e->s.occupied[of] < 2) return;
+            }
+        const double value = total_worth(&e->s);
+        if (value > e->best_value) {
+            e->best_value = value;
+            memcpy(e->best, e->where, sizeof e->best);
+        }
+        return;
+    }
+    /* Containers that are still empty need one each. */
+    int32_t empty = 0;
+    for (int32_t c = 0; c < p->containers; c++) empty += e->s.held[c] == 0;
+    if (empty > e->n - at) return;
+    double possible = local + e->tail[at] + e->self[at];
+    for (int32_t i = at; i < e->n;) {
+        const int32_t u = e->what[i];
+        int32_t same = 0;
+        while (i < e->n && e->what[i] == u) i++, same++;
+        double most = 0.0;
+        for (int32_t c = 0; c < p->containers; c++)
+            if (e->s.pull[c * k + u] > most && e->s.held[c] < p->most[c]) most = e->s.pull[c * k + u];
+        possible += same * most;
+    }
+    const double bound = p->local_weight * possible - lost;
+    if (bound <= e->best_value + 1e-12 * fabs(e->best_value)) return;
+    const int32_t u = e->what[at];
+    int32_t first = 0, last = p->containers - 1;
+    if (at && e->what[at - 1] == u) first = e->where[at - 1];
+    if (e->uniform && opened < last) last = opened;
+    for (int32_t c = first; c <= last; c++) {
+        if (!has_room(&e->s, c, u)) continue;
+        const double kept = e->s.pull[c * k + u] + p->traffic[u * k + u] / 2;
+        double more = 0.0;
+        for (int32_t i = 0; i < p->loads; i++) {
+            const double before = e->s.burden[(int64_t)c * p->loads + i];
+            more += over(p, c, i, before + p->load[u * p->loads + i]) - over(p, c, i, before);
+        }
+        put(&e->s, c, u, 1);
+        e->where[at] = c;
+        exact_step(e, at + 1, c == opened ? opened + 1 : opened, local + kept, lost + more);
+        put(&e->s, c, u, -1);
+        recount(&e->s, c);
+    }
+}
+
+/* The best of all feasible states; LIMIT_REACHED when `nodes` did not suffice to look at all.
+ *
+ * Branch and bound over instances in the order of their classes. Alike containers are opened in
+ * order, and alike instances go to containers in order: sorting the columns of any matrix of counts
+ * gives one that keeps both. `counts` is overwritten when better than `value`, which is NAN
+ * without a state to begin with. Traffic must not be negative. */
+EXPORT int exact(const Problem *p, int32_t *counts, int32_t uniform, int64_t nodes,
+                 double *value) {
+    Exact e;
+    memset(&e, 0, sizeof e);
+    const int64_t k = p->classes;
+    for (int32_t u = 0; u < k; u++)
+        for (int32_t x = 0; x < p->supply[u]; x++) {
+            if (e.n == MOST_ITEMS) return LIMIT_REACHED;
+            e.what[e.n++] = u;
+        }
+    if (!state_make(&e.s, p, NULL)) return NO_MEMORY;
+    int32_t partners = 1;
+    for (int32_t c = 0; c < p->containers; c++)
+        if (p->most[c] > partners) partners = p->most[c];
+    for (int32_t at = e.n - 1; at >= 0; at--) {
+        e.self[at] = e.self[at + 1] + p->traffic[e.what[at] * k + e.what[at]] / 2;
+        double total = 0.0;
+        for (int32_t i = at; i < e.n; i++) {
+            /* The partners of i with which it exchanges most. */
+            double rows[MOST_ITEMS];
+            int32_t count = 0;
+            for (int32_t j = at; j < e.n; j++) {
+                if (j == i) continue;
+                const double with = p->traffic[e.what[i] * k + e.what[j]];
+                int32_t x = count++;
+                while (x > 0 && rows[x - 1] < with) rows[x] = rows[x - 1], x--;
+                rows[x] = with;
+            }
+            for (int32_t x = 0; x < count && x < partners - 1; x++) total += rows[x];
+        }
+        e.tail[at] = total / 2;
+    }
+    const double start = isnan(*value) ? -INFINITY : *value;
+    e.best_value = start;
+    e.nodes = nodes;
+    e.uniform = uniform;
+    exact_step(&e, 0, 0, 0.0, 0.0);
+    if (e.best_value > start) {
+        memset(counts, 0, sizeof(int32_t) * (size_t)(p->containers * k));
+        for (int32_t i = 0; i < e.n; i++) counts[e.best[i] * k + e.what[i]]++;
+        *value = e.best_value;
+    }
+    state_free(&e.s);
+    return e.nodes > 0 ? DONE : LIMIT_REACHED;
+}
+
+/* ---- the content of one container that is worth most at given prices ---- */
+
+typedef struct {
+    const Problem *p;
+    const double *price; /* of one instance of each class */
+    const double *ceiling; /* classes x (classes + 1): most traffic of v with a class from u on */
+    int32_t *x, *best;
+    double *pull, *used;
+    double best_value;
+    int64_t nodes;
+} Pricing;
+
+static double content_value(const Problem *p, const double *price, const int32_t *x) {
+    const int64_t k = p->classes;
+    double found = 0.0;
+    for (int32_t u = 0; u < k; u++) {
+        if (!x[u]) continue;
+        double pull = 0.0;
+        for (int32_t v = 0; v < k; v++) pull += x[v] * p->traffic[u * k + v];
+        found += x[u] * (pull / 2 - price[u]);
+    }
+    return found;
+}
+
+static inline int content_fits(const Problem *p, const double *used, int32_t out, int32_t in) {
+    for (int32_t i = 0; i < p->dims; i++) {
+        double after = used[i] + p->needs[in * p->dims + i];
+        if (out >= 0) after -= p->needs[out * p->dims + i];
+        if (after > p->capacity[i]) return 0;
+    }
+    return 1;
+}
+
+static inline void content_add(const Problem *p, int32_t *x, double *pull, double *used, int32_t u,
+                               int32_t sign) {
+    const int64_t k = p->classes;
+    x[u] += sign;
+    for (int32_t v = 0; v < k; v++) pull[v] += sign * p->traffic[u * k + v];
+    for (int32_t i = 0; i < p->dims; i++) used[i] += sign * p->needs[u * p->dims + i];
+}
+
+/* From one instance of `seed`: add what gains most until nothing fits, then exchange one for one or
+ * take one away while that gains. The best content on the way is left in x. */
+static double content_from(const Problem *p, const double *price, const int32_t *limit,
+                           int32_t seed, int32_t seed2, int32_t *x, int32_t *best, double *pull,
+                           double *used) {
+    const int32_t k = p->classes;
+    memset(x, 0, sizeof(int32_t) * (size_t)k);
+    memset(pull, 0, sizeof(double) * (size_t)k);
+    memset(used, 0, sizeof(double) * (size_t)p->dims);
+    if (limit[seed] < 1 || !content_fits(p, used, -1, seed)) return -INFINITY;
+    content_add(p, x, pull, used, seed, 1);
+    double value = p->traffic[(int64_t)seed * k + seed] / 2 - price[seed];
+    double best_value = value;
+    memcpy(best, x, sizeof(int32_t) * (size_t)k);
+    int32_t held = 1, wanted = seed2;
+    for (;;) {
+        int32_t chosen = -1;
+        double most = -INFINITY;
+        if (held < p->most[0])
+            for (int32_t u = 0; u < k; u++) {
+                if (x[u] >= limit[u] || !content_fits(p, used, -1, u)) continue;
+                const double gain =
+                    u == wanted ? INFINITY
+                                : pull[u] + p->traffic[(int64_t)u * k + u] / 2 - price[u];
+                if (gain > most) most = gain, chosen = u;
+            }
+        wanted = -1;
+        if (chosen < 0) break;
+        value += pull[chosen] + p->traffic[(int64_t)chosen * k + chosen] / 2 - price[chosen];
+        content_add(p, x, pull, used, chosen, 1);
+        held++;
+        if (value > best_value) {
+            best_value = value;
+            memcpy(best, x, sizeof(int32_t) * (size_t)k);
+        }
+    }
+    for (int32_t round = 0; round < 64; round++) {
+        int32_t out = -1, in = -1;
+        double most = 1e-9 * (fabs(value) + 1e-300);
+        for (int32_t u = 0; u < k; u++) {
+            if (!x[u]) continue;
+            const double left = p->traffic[(int64_t)u * k + u] / 2 - pull[u] + price[u];
+            if (held > 1 && left > most) most = left, out = u, in = -1;
+            for (int32_t v = 0; v < k; v++) {
+                if (v == u || x[v] >= limit[v]) continue;
+                const double gain = left + pull[v] + p->traffic[(int64_t)v * k + v] / 2 -
+                                    p->traffic[(int64_t)u * k + v] - price[v];
+                if (gain > most && content_fits(p, used, u, v)) most = gain, out = u, in = v;
+            }
+        }
+        for (int32_t v = 0; v < k && held < p->most[0]; v++) {
+            if (x[v] >= limit[v]) continue;
+            const double gain = pull[v] + p->traffic[(int64_t)v * k + v] / 2 - price[v];
+            if (gain > most && content_fits(p, used, -1, v)) most = gain, out = -1, in = v;
+        }
+        if (out < 0 && in < 0) break;
+        if (out >= 0) content_add(p, x, pull, used, out, -1), held--;
+        if (in >= 0) content_add(p, x, pull, used, in, 1), held++;
+        value += most;
+        if (value > best_value) {
+            best_value = value;
+            memcpy(best, x, sizeof(int32_t) * (size_t)k);
+        }
+    }
+    memcpy(x, best, sizeof(int32_t) * (size_t)k);
+    return content_value(p, price, x);
+}
+
+static int32_t copies_that_fit(const Pricing *s, int32_t u, int32_t slots) {
+    const Problem *p = s->p;
+    int32_t most = p->supply[u] - s->x[u] < slots ? p->supply[u] - s->x[u] : slots;
+    for (int32_t i = 0; i < p->dims; i++) {
+        const double need = p->needs[u * p->dims + i], left = p->capacity[i] - s->used[i];
+        if (need > 0 && left / need < most) most = left < 0 ? 0 : (int32_t)(left / need + 1e-9);
+    }
+    return most > 0 ? most : 0;
+}
+
+/* Contents whose classes come from `from` on, beside those in x. */
+static void price_step(Pricing *s, int32_t from, int32_t held, double value) {
+    const Problem *p = s->p;
+    const int64_t k = p->classes;
+    if (s->nodes <= 0) return;
+    s->nodes--;
+    if (held && value > s->best_value) {
+        s->best_value = value;
+        memcpy(s->best, s->x, sizeof(int32_t) * (size_t)k);
+    }
+    const int32_t slots = p->most[0] - held;
+    if (slots <= 0) return;
+    for (int32_t u = from; u < k; u++) {
+        /* Bound on what classes from u on can add: each instance its gain now, and half of the
+         * most that it could exchange with each of the others still to come. */
+        double more = 0.0;
+        int32_t left = slots, fits_u = 0;
+        double last = INFINITY;
+        int32_t last_at = -1;
+        while (left > 0) {
+            double top = 0.0;
+            int32_t at = -1;
+            for (int32_t v = u; v < k; v++) {
+                const double unit = s->pull[v] - s->price[v] + p->traffic[v * k + v] / 2 +
+                                    (slots - 1) * s->ceiling[v * (k + 1) + u] / 2;
+                if ((unit < last || (unit == last && v > last_at)) && unit > top) top = unit, at = v;
+            }
+            if (at < 0) break;
+            const int32_t fit = copies_that_fit(s, at, left);
+            more += fit * top;
+            left -= fit;
+            last = top;
+            last_at = at;
+        }
+        if (value + more <= s->best_value + 1e-10 * fabs(s->best_value)) return;
+        fits_u = copies_that_fit(s, u, slots);
+        if (fits_u < 1) continue;
+        const double gain = s->pull[u] - s->price[u] + p->traffic[u * k + u] / 2;
+        content_add(p, s->x, s->pull, s->used, u, 1);
+        price_step(s, u, held + 1, value + gain);
+        content_add(p, s->x, s->pull, s->used, u, -1);
+    }
+}
+
+/* `ceiling[v][u]`: the most traffic of one instance of v with one of any class from u on. */
+static void ceilings(const Problem *p, double *ceiling) {
+    const int64_t k = p->classes;
+    for (int32_t v = 0; v < k; v++) {
+        ceiling[v * (k + 1) + k] = 0.0;
+        for (int32_t u = (int32_t)k - 1; u >= 0; u--) {
+            const double next = ceiling[v * (k + 1) + u + 1], own = p->traffic[v * k + u];
+            ceiling[v * (k + 1) + u] = own > next ? own : next;
+        }
+    }
+}
+
+/* The content of a container like the first that maximises traffic kept less prices, exactly.
+ *
+ * Branch and bound; `value` comes in with what must be exceeded, and goes out with the best found.
+ * DONE: nothing exceeds it. LIMIT_REACHED: `nodes` did not suffice to know. */
+EXPORT int best_content(const Problem *p, const double *price, int64_t nodes, int32_t *content,
+                        double *value) {
+    const int64_t k = p->classes;
+    Pricing s;
+    memset(&s, 0, sizeof s);
+    double *ceiling = zeros(k * (k + 1), sizeof(double));
+    s.p = p;
+    s.price = price;
+    s.ceiling = ceiling;
+    s.x = zeros(k, sizeof(int32_t));
+    s.best = zeros(k, sizeof(int32_t));
+    s.pull = zeros(k, sizeof(double));
+    s.used = zeros(p->dims, sizeof(double));
+    int status = NO_MEMORY;
+    if (ceiling && s.x && s.best && s.pull && s.used) {
+        ceilings(p, ceiling);
+        s.best_value = *value;
+        s.nodes = nodes;
+        memcpy(s.best, content, sizeof(int32_t) * (size_t)k);
+        price_step(&s, 0, 0, 0.0);
+        *value = s.best_value;
+        memcpy(content, s.best, sizeof(int32_t) * (size_t)k);
+        status = s.nodes > 0 ? DONE : LIMIT_REACHED;
+    }
+    free(ceiling);
+    free(s.x);
+    free(s.best);
+    free(s.pull);
+    free(s.used);
+    return status;
+}
+
+/* ---- the configuration LP ---- */
+
+typedef struct {
+    int32_t rows;      /* classes + 1: each class's supply, and the number of containers */
+    int32_t *basis;    /* rows: column in the pool, or -1 - row for an artificial one */
+    double *inverse;   /* rows x rows, of the basis */
+    double *level;     /* rows: values of the basic variables */
+    double *dual;      /* rows */
+    double *direction; /* rows */
+    double *cost;      /* rows: objective of the basic variables */
+} Simplex;
+
+static void duals(Simplex *x) {
+    const int32_t m = x->rows;
+    for (int32_t j = 0; j < m; j++) {
+        double sum = 0.0;
+        for (int32_t i = 0; i < m; i++) sum += x->cost[i] * x->inverse[(int64_t)i * m + j];
+        x->dual[j] = sum;
+    }
+}
+
+/* Bring a column into the basis; 0 when that cannot be done. */
+static int pivot(Simplex *x, const int32_t *content, int32_t number, double value) {
+    const int32_t m = x->rows, k = m - 1;
+    for (int32_t i = 0; i < m; i++) {
+        double sum = x->inverse[(int64_t)i * m + k];
+        for (int32_t u = 0; u < k; u++)
+            if (content[u]) sum += x->inverse[(int64_t)i * m + u] * content[u];
+        x->direction[i] = sum;
+    }
+    int32_t out = -1;
+    double ratio = INFINITY;
+    for (int32_t i = 0; i < m; i++) {
+        if (x->direction[i] <= 1e-9) continue;
+        const double at = x->level[i] / x->direction[i];
+        const double slack = 1e-10 * (1.0 + fabs(ratio));
+        if (out < 0 || at < ratio - slack ||
+            (at <= ratio + slack && x->direction[i] > x->direction[out]))
+            ratio = at, out = i;
+    }
+    if (out < 0) return 0;
+    const double by = x->direction[out];
+    for (int32_t j = 0; j < m; j++) x->inverse[(int64_t)out * m + j] /= by;
+    x->level[out] /= by;
+    for (int32_t i = 0; i < m; i++) {
+        const double times = x->direction[i];
+        if (i == out || times == 0.0) continue;
+        for (int32_t j = 0; j < m; j++)
+            x->inverse[(int64_t)i * m + j] -= times * x->inverse[(int64_t)out * m + j];
+        x->level[i] -= times * x->level[out];
+        if (x->level[i] < 0) x->level[i] = 0.0;
+    }
+    x->basis[out] = number;
+    x->cost[out] = value;
+    return 1;
+}
+
+/* Contents of containers, and how often each is used, that keep most traffic.
+ *
+ * Column generation over contents of containers like the first: every class is used up and exactly
+ * `containers` contents are used, in fractions. Columns are priced by local search from each class
+ * and pair that talks, and at the end by branch and bound with `nodes` per pricing. `pool`
+ * (pool_size x classes) begins with `given` contents and is added to. Out: contents in the basis
+ * with their levels, the prices (classes + 1), the value, and in `gap` by how much one container's
+ * best content exceeds its price at most: value + containers * gap bounds the traffic that any
+ * state keeps. `gap` is infinite when pricing was not finished. */
+EXPORT int configurations(const Problem *p, int32_t *pool, int32_t pool_size, int32_t given,
+                          int32_t rounds, int64_t nodes, int32_t *basis, double *level,
+                          double *dual, double *value, double *gap) {
+    const int32_t k = p->classes, m = k + 1;
+    Simplex x;
+    memset(&x, 0, sizeof x);
+    x.rows = m;
+    x.basis = basis;
+    x.level = level;
+    x.dual = dual;
+    x.inverse = zeros((int64_t)m * m, sizeof(double));
+    x.direction = zeros(m, sizeof(double));
+    x.cost = zeros(m, sizeof(double));
+    double *worths = zeros(pool_size, sizeof(double)), *pull = zeros(k, sizeof(double));
+    double *used = zeros(p->dims, sizeof(double)), *none = zeros(k, sizeof(double));
+    int32_t *content = zeros(k, sizeof(int32_t)), *spare = zeros(k, sizeof(int32_t));
+    int status = NO_MEMORY;
+    if (!x.inverse || !x.direction || !x.cost || !worths || !pull || !used || !none || !content ||
+        !spare)
+        goto out;
+    status = DONE;
+    double scale = 0.0;
+    for (int64_t i = 0; i < (int64_t)k * k; i++)
+        if (p->traffic[i] > scale) scale = p->traffic[i];
+    if (scale == 0.0) scale = 1.0;
+    /* What an instance that is left over costs: more than it could ever keep local. */
+    const double missing = -2.0 * scale * (p->most[0] + 1);
+    for (int32_t i = 0; i < m; i++) {
+        basis[i] = -1 - i;
+        x.inverse[(int64_t)i * m + i] = 1.0;
+        level[i] = i < k ? p->supply[i] : p->containers;
+        x.cost[i] = missing;
+    }
+    int32_t count = given;
+    for (int32_t i = 0; i < count; i++) worths[i] = content_value(p, none, pool + (int64_t)i * k);
+    const double tolerance = 1e-7 * scale;
+    *gap = INFINITY;
+    int32_t useless = 0;
+    for (int32_t round = 0; round < rounds; round++) {
+        duals(&x);
+        int32_t enter = -1;
+        double most = tolerance;
+        for (int32_t i = 0; i < count; i++) {
+            double reduced = worths[i] - dual[k];
+            const int32_t *of = pool + (int64_t)i * k;
+            for (int32_t u = 0; u < k; u++) reduced -= of[u] * dual[u];
+            if (reduced > most) most = reduced, enter = i;
+        }
+        if (enter < 0) {
+            /* Nothing known gains: look for contents that do. */
+            int32_t added = 0;
+            for (int32_t u = 0; u < k; u++)
+                for (int32_t v = -1; v < k && count < pool_size; v++) {
+                    if (v >= 0 && (v < u || p->traffic[(int64_t)u * k + v] <= 0)) continue;
+                    if (v >= 0 && k > 24) break;
+                    const double kept =
+                        content_from(p, dual, p->supply, u, v, content, spare, pull, used);
+                    if (kept - dual[k] <= tolerance) continue;
+                    int known = 0;
+                    for (int32_t i = count - added; i < count && !known; i++)
+                        known = !memcmp(pool + (int64_t)i * k, content, sizeof(int32_t) * (size_t)k);
+                    if (known) continue;
+                    memcpy(pool + (int64_t)count * k, content, sizeof(int32_t) * (size_t)k);
+                    worths[count++] = content_value(p, none, content);
+                    added++;
+                }
+            if (!added && count < pool_size && nodes > 0) {
+                double found = dual[k] + tolerance;
+                memset(content, 0, sizeof(int32_t) * (size_t)k);
+                const int proved = best_content(p, dual, nodes, content, &found);
+                if (found > dual[k] + tolerance) {
+                    memcpy(pool + (int64_t)count * k, content, sizeof(int32_t) * (size_t)k);
+                    worths[count++] = content_value(p, none, content);
+                    added++;
+                } else if (proved == DONE) {
+                    *gap = tolerance;
+                }
+            }
+            if (!added) break;
+            continue;
+        }
+        if (!pivot(&x, pool + (int64_t)enter * k, enter, worths[enter])) break;
+        /* Steps of length zero can go round in circles. */
+        useless = most * 1e9 < scale ? useless + 1 : 0;
+        if (useless > 4 * m) break;
+    }
+    duals(&x);
+    *value = 0.0;
+    for (int32_t i = 0; i < m; i++) *value += x.cost[i] * level[i];
+out:
+    free(x.inverse);
+    free(x.direction);
+    free(x.cost);
+    free(worths);
+    free(pull);
+    free(used);
+    free(none);
+    free(content);
+    free(spare);
+    return status;
+}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError
+from packing.infeasibility import why_no_plan
 from packing.model import Prediction, predict_placed
 from packing.model.uncertainty import (
     DRAWS,
@@ -31,7 +32,7 @@ from packing.planners import BUILT_IN, Planner
 from packing.profile import Basis, draw_factors
 from packing.request import Request
 from packing.resources import describe_bytes
-from packing.validation import Violation, violations
+from packing.validation import Rule, Violation, violations
 
 HERON = "heron"
 """Name of the candidate that came with the request: the plan that Heron would use without us."""
@@ -108,8 +109,7 @@ def choose(
     candidates += [ask(name, planner, request, clock) for name, planner in planners.items()]
     usable = [c for c in candidates if c.usable]
     if not usable:
-        complaints = "; ".join(f"{c.planner}: {c.failure}" for c in candidates)
-        raise Infeasible(f"no plan satisfies the request: {complaints}")
+        raise _no_plan(request, planners, candidates)
     base = usable[0]
     ranked = _ranked(usable, base, objective)
     told = {c.planner: c for c in _with_intervals([ranked[0], base], request)}
@@ -125,6 +125,31 @@ def choose(
         tuple(_reasons(chosen, ranked, candidates, base, objective)),
         basis,
     )
+
+
+def _no_plan(
+    request: Request, planners: Mapping[str, Planner], candidates: list[Candidate]
+) -> Infeasible:
+    """What is short and what would fit, before what each planner says."""
+
+    def can_plan(changed: Request) -> bool:
+        # The last ones are our own, which keep to what was asked and are the quickest.
+        return any(_keeps_count(planner, changed) for planner in reversed(tuple(planners.values())))
+
+    complaints = "; ".join(f"{c.planner}: {c.failure}" for c in candidates)
+    first = why_no_plan(request, can_plan)
+    if first:
+        return Infeasible(f"{first}. {complaints}")
+    return Infeasible(f"no plan satisfies the request: {complaints}")
+
+
+def _keeps_count(planner: Planner, request: Request) -> bool:
+    """Whether a planner has a plan for the containers asked for."""
+    try:
+        broken = violations(planner(request), request)
+    except Exception:
+        return False
+    return not any(v.fatal or v.rule in {Rule.CONTAINER_COUNT, Rule.PADDING} for v in broken)
 
 
 def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> Decision:

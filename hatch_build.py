@@ -70,13 +70,13 @@ def compile_kernel(root: Path) -> None:
         )
     folder = root / "packing" / "search"
     # Written aside and put in place whole: a process may have the old one loaded.
-    fresh = folder / "kernel.so.new"
+    fresh = folder / "libkernel.so.new"
     subprocess.run(
         [compiler, "-O3", "-std=c11", "-shared", "-fPIC", "-fvisibility=hidden",
          "-o", str(fresh), str(folder / "kernel.c"), "-lm"],
         check=True,
     )  # fmt: skip
-    fresh.replace(folder / "kernel.so")
+    fresh.replace(folder / "libkernel.so")
 
 
 class HeronBridgeBuildHook(BuildHookInterface):

@@ -18,9 +18,10 @@ from packing.errors import Infeasible
 from packing.flows import flows
 from packing.plan import Plan
 from packing.planners.container_count import fill_empty, reach_count
-from packing.planners.placement import Placement, resource_row, stated_sizes
+from packing.planners.placement import Placement, resource_row
 from packing.planners.recipes import ContainerLimits, fill_by_recipes
 from packing.planners.round_robin import deal
+from packing.planners.usable_size import hard_limit, usable
 from packing.request import Request
 
 LOAD_CAP_OVER_ROUND_ROBIN = 1.10
@@ -57,7 +58,7 @@ def _pack(request: Request) -> Plan:
     stated = constraints.max_instances
     limits = ContainerLimits(
         needs=needs,
-        usable=_usable(request, (dealt.T @ needs).max(axis=0), needs),
+        usable=usable(request, (dealt.T @ needs).max(axis=0), needs),
         load=load,
         max_load=float((load @ dealt).max()) * LOAD_CAP_OVER_ROUND_ROBIN + 1e-9,
         max_instances=(
@@ -99,7 +100,7 @@ def _completed(
         if _place(placement, traffic, limits.load, left, limits.max_instances):
             return placement
     placement = _from_counts(request, np.zeros_like(filled))
-    placement.usable[:] = _hard_limit(request)
+    placement.usable[:] = hard_limit(request)
     stated = request.constraints.max_instances
     most = math.inf if stated is None else stated
     evenly = np.zeros_like(traffic)
@@ -133,39 +134,13 @@ def _kept(traffic: Floats, counts: Ints) -> float:
 def _no_place(
     request: Request, supply: Ints, limits: ContainerLimits, containers: int
 ) -> Infeasible:
-    need, usable = limits.needs.T @ supply, _hard_limit(request)
+    need, room = limits.needs.T @ supply, hard_limit(request)
     return Infeasible(
         f"{supply.sum()} instances that ask for {need[0]:g} cores, {need[1]:.0f} bytes of RAM and "
         f"{need[2]:.0f} bytes of disk find no place in {containers} containers with "
-        f"{usable[0]:g} cores, {usable[1]:.0f} and {usable[2]:.0f} bytes each beside the padding; "
+        f"{room[0]:g} cores, {room[1]:.0f} and {room[2]:.0f} bytes each beside the padding; "
         "raise topology.stmgrs or the container's size"
     )
-
-
-def _hard_limit(request: Request) -> Floats:
-    """What the user stated, infinite where nothing was."""
-    constraints = request.constraints
-    return stated_sizes(constraints) - resource_row(constraints.padding) + 1e-9
-
-
-def _usable(request: Request, otherwise: Floats, needs: Floats) -> Floats:
-    """Cores, RAM and disk for instances in a container, shape (3,).
-
-    The stated size less padding; else the hint of the Streamlet API less padding, where every
-    instance fits it; else `otherwise`, what round robin's fullest container holds.
-    """
-    c = request.constraints
-    padding = resource_row(c.padding)
-    hints = (
-        c.container_cpu_hint_cores, c.container_ram_hint_bytes, c.container_disk_hint_bytes
-    )  # fmt: skip
-    usable: Floats = otherwise + np.array([1e-9, 0.0, 0.0])
-    for i, (stated, hint) in enumerate(zip(c.stated_container, hints, strict=True)):
-        if stated is not None:
-            usable[i] = stated - padding[i] + 1e-9
-        elif hint is not None and hint - padding[i] >= needs[:, i].max():
-            usable[i] = min(usable[i], hint - padding[i])
-    return usable
 
 
 def _repack(request: Request) -> Plan:
@@ -181,7 +156,7 @@ def _repack(request: Request) -> Plan:
     placement.keep_sizes = True
     load = instance_load(target, request.profile, placement.needs[:, 0])
     roomy = np.maximum(granted.max(axis=0) - padding, placement.needs.max(axis=0))
-    largest = _usable(request, roomy, placement.needs)
+    largest = usable(request, roomy, placement.needs)
     if request.scheduler.enforces_sizes and request.scheduler.homogeneous:
         # Containers that are added start with the size of those that run.
         largest = np.minimum(largest, roomy + 1e-9)
@@ -189,7 +164,7 @@ def _repack(request: Request) -> Plan:
     placement.usable = granted - padding + 1e-9
     if not request.scheduler.enforces_sizes:
         placement.usable = np.maximum(placement.usable, largest)
-    placement.usable = np.minimum(placement.usable, _hard_limit(request))
+    placement.usable = np.minimum(placement.usable, hard_limit(request))
     for component, name in enumerate(request.topology.names):
         for _ in range(-request.deltas.get(name, 0)):
             _remove_least_attached(placement, traffic, load, component)
@@ -202,7 +177,7 @@ def _repack(request: Request) -> Plan:
         placement.usable[len(placement.ids) - extra :] = largest
     _grow(placement, traffic, load, growth, None if fixed else largest)
     if request.container_count is not None:
-        placement.usable = np.maximum(placement.usable, _hard_limit(request))
+        placement.usable = np.maximum(placement.usable, hard_limit(request))
         reach_count(placement, request.container_count)
     elif request.scheduler.container_set_fixed:
         fill_empty(placement)
@@ -224,7 +199,7 @@ def _grow(
     opened = False
     while not _place(placement, traffic, load, amounts, most):
         if added is None:
-            placement.usable = np.maximum(placement.usable, _hard_limit(placement.request))
+            placement.usable = np.maximum(placement.usable, hard_limit(placement.request))
             if _place(placement, traffic, load, amounts, most):
                 return
             limit = "" if stated is None else f" and topology.container.max.instances of {stated}"

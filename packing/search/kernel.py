@@ -20,7 +20,7 @@ from packing.arrays import Floats, Ints
 from packing.errors import PackingError
 from packing.search.problem import PackingProblem
 
-LIBRARY = f"{__file__.removesuffix('.py')}.so"
+LIBRARY = f"{__file__.removesuffix('kernel.py')}libkernel.so"
 BUILD = "python hatch_build.py"
 LARGEST_EXACT = 32
 """Instances up to which `exact` may be asked."""

@@ -193,10 +193,11 @@ def _uneven_arrival(
     to_lowest = topology.streams[stream].grouping is Grouping.GLOBAL
     if shares is None and not to_lowest:
         return None
-    members = np.flatnonzero(plan.component == topology.position[topology.streams[stream].target])
+    target = topology.position[topology.streams[stream].target]
     if to_lowest:
-        lowest = members[np.argsort(plan.task_id[members])[:1]]
-        return (lowest, np.ones(1)) if len(lowest) else None
+        lowest = lowest_task(plan, target)
+        return None if lowest is None else (np.array([lowest]), np.ones(1))
+    members = np.flatnonzero(plan.component == target)
     if shares is None or len(shares.values) != len(members):
         return None  # another parallelism than the rates were computed for
     by = plan.index if shares.order is Order.COMPONENT_INDEX else plan.task_id
@@ -222,9 +223,7 @@ def arriving_shares(topology: Topology, plan: Plan, rates: Flows) -> Floats:
     return found
 
 
-def lowest_task_container(plan: Plan, component: int) -> int | None:
-    """Position of the container with the lowest task id of `component`; None without instances."""
-    members = np.flatnonzero(plan.component == component)
-    if not len(members):
-        return None
-    return int(plan.container[members[np.argmin(plan.task_id[members])]])
+def lowest_task(plan: Plan, component: int) -> int | None:
+    """Position of the instance of `component` with the lowest task id; None without instances."""
+    members = (plan.component == component).nonzero()[0]
+    return int(members[plan.task_id[members].argmin()]) if len(members) else None

@@ -142,7 +142,7 @@ class Plan:
         flat = np.bincount(
             self.component * width + self.container, minlength=len(self.components) * width
         )
-        return flat.reshape(len(self.components), width).astype(np.int64)
+        return flat.reshape(len(self.components), width).astype(np.int64, copy=False)
 
     @cached_property
     def parallelism(self) -> dict[str, int]:
@@ -153,15 +153,19 @@ class Plan:
     @cached_property
     def container_sizes(self) -> Floats:
         """What the plan requires of each container: cores, RAM, disk; shape (C, 3)."""
-        return np.stack(
-            [self.container_cpu_cores, self.container_ram_bytes, self.container_disk_bytes], axis=1
-        ).astype(np.float64)
+        sizes = np.empty((self.container_count, 3))
+        sizes[:, 0] = self.container_cpu_cores
+        sizes[:, 1] = self.container_ram_bytes
+        sizes[:, 2] = self.container_disk_bytes
+        return sizes
 
     @cached_property
     def granted(self) -> Floats:
         """What each container really has, shape (C, 3): the scheduler's grant, else the plan's."""
+        if not self.scheduled:
+            return self.container_sizes
         sizes = self.container_sizes.copy()
-        for container_id, grant in (self.scheduled or {}).items():
+        for container_id, grant in self.scheduled.items():
             position = np.searchsorted(self.container_ids, container_id)
             sizes[position] = (grant.cpu_cores, grant.ram_bytes, grant.disk_bytes)
         return sizes

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from packing.arrays import Floats, Ints, sum_by
-from packing.flows import arriving_shares, instance_shares, lowest_task_container
+from packing.flows import arriving_shares, instance_shares, lowest_task
 from packing.model.structure import Structure
 from packing.plan import Plan
 
@@ -23,29 +23,29 @@ SAME_SHARE = 1e-12
 
 @dataclass(frozen=True)
 class Own:
-    """The instances of one component whose shares differ, and their `k` different shares."""
+    """The instances of one component whose shares differ, and their `k` different shares.
 
-    members: Ints
-    """Positions in the plan."""
-    container: Ints
-    """Position of each one's container."""
-    kind: Ints
-    """Which of the shares each one has."""
+    Held as `m` groups: instances of one share in one container. Under a plan every instance is a
+    group of its own, in the plan's order.
+    """
+
     share: Floats
-    """Different shares of the component's input; (k,)."""
-    weight: Floats
-    """Part of the component's input that goes to instances of each share; (k,), sums to 1."""
+    """Different shares of the component's input, ascending; (k,)."""
+    kind: Ints
+    """Which of the shares the instances of each group have; (m,)."""
+    container: Ints
+    """Position of each group's container; (m,)."""
+    number: Floats
+    """Instances in each group; (m,)."""
 
-    @staticmethod
-    def of(plan: Plan, members: Ints, share: Floats) -> Own:
-        """Instances at `members` with their shares."""
-        different, kind = np.unique(share, return_inverse=True)
-        weight = sum_by(kind, share, len(different))
-        return Own(members, plan.container[members], kind, different, weight)
+    @cached_property
+    def weight(self) -> Floats:
+        """Part of the component's input that goes to instances of each share; sums to 1; (k,)."""
+        return self.share * sum_by(self.kind, self.number, len(self.share))
 
     def by_container(self, values: Floats, width: int) -> Floats:
         """Sum of the instances' values, given per share, in each of `width` containers."""
-        return sum_by(self.container, values[self.kind], width)
+        return sum_by(self.container, values[self.kind] * self.number, width)
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,45 @@ class Placed:
     """A structure under a plan: shares and flows, at nominal load."""
 
     structure: Structure
-    plan: Plan
+    known_plan: Plan | None
+    """None where only counts of instances are known."""
     counts: Floats
     """Instances of each component in each container; (components, C)."""
+    totals: Floats
+    """Instances per component, at least 1; (components,)."""
     sending: Floats
     """Share of a component's output that leaves from each container; (components, C)."""
     own: Mapping[int, Own]
     """Component -> its instances, where they get different shares."""
     local_per_s: Floats
     """Per stream: tuples/s that stay inside a container; (streams,)."""
-    manager_in_per_s: Floats
-    """Per container: tuples from local instances, one per reader."""
-    manager_remote_in_per_s: Floats
-    manager_remote_bytes_per_s: Floats
-    """Per container: bytes to and from other stream managers."""
+    manager_flows_per_s: Floats
+    """Through each stream manager: tuples from local instances, one per reader; tuples from other
+    stream managers; bytes to and from those; (3, C)."""
 
-    @cached_property
-    def totals(self) -> Floats:
-        """Instances per component, at least 1; (components,)."""
-        found: Floats = np.maximum(self.counts.sum(axis=1), 1.0)
+    @property
+    def plan(self) -> Plan:
+        """The plan; ValueError where only counts of instances are known."""
+        if self.known_plan is None:
+            raise ValueError("nothing is known of single instances: only their counts were given")
+        return self.known_plan
+
+    @property
+    def manager_in_per_s(self) -> Floats:
+        """Per container: tuples from local instances, one per reader."""
+        found: Floats = self.manager_flows_per_s[0]
+        return found
+
+    @property
+    def manager_remote_in_per_s(self) -> Floats:
+        """Per container: tuples from other stream managers."""
+        found: Floats = self.manager_flows_per_s[1]
+        return found
+
+    @property
+    def manager_remote_bytes_per_s(self) -> Floats:
+        """Per container: bytes to and from other stream managers."""
+        found: Floats = self.manager_flows_per_s[2]
         return found
 
     @cached_property
@@ -95,78 +115,97 @@ class Placed:
     @cached_property
     def share(self) -> Floats:
         """Per instance: share of its component's input; shape (n,)."""
-        shares: Floats = (1.0 / self.totals)[self.plan.component]
-        for of in self.own.values():
-            shares[of.members] = of.share[of.kind]
-        return shares
+        return self.per_instance(1.0 / self.totals, {v: of.share for v, of in self.own.items()})
 
     @cached_property
     def largest_share(self) -> Floats:
         """Of any instance of each component; (components,)."""
         largest: Floats = 1.0 / self.totals
         for v, of in self.own.items():
-            largest[v] = of.share.max(initial=0.0)
+            largest[v] = of.share[-1]
         return largest
 
     def per_instance(self, values: Floats, own: Mapping[int, Floats]) -> Floats:
         """Values per component, and per share of those in `own`, as one array (n,)."""
-        found: Floats = values[self.plan.component]
-        for v, of_members in own.items():
-            of = self.own[v]
-            found[of.members] = of_members[of.kind]
+        component = self.plan.component
+        found: Floats = values[component]
+        for v, by_share in own.items():
+            found[component == v] = by_share[self.own[v].kind]
         return found
 
 
 def place(structure: Structure, plan: Plan) -> Placed:
     """Flows of `structure` between the containers of `plan`."""
     counts = plan.counts.astype(np.float64)
-    even = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-    own = _own(structure, plan, counts) if structure.routed else {}
-    sending = even
-    if own:
-        sending = even.copy()
-        for v, of in own.items():
-            sending[v] = of.by_container(of.share, counts.shape[1])
-    arriving = even[structure.stream_target]
-    if structure.rates.uneven:
+    totals = np.maximum(counts.sum(axis=1), 1.0)
+    even = counts / totals[:, None]
+    if not structure.routed:
+        return placed(structure, plan, counts, totals, even, None, {})
+    if structure.keyed:
         arriving = arriving_shares(structure.topology, plan, structure.rates)
-        arriving_weights = structure.stream_weights @ arriving
-    elif structure.routed:
+    else:
+        arriving = even[structure.stream_target]
         for i in structure.to_lowest.nonzero()[0].tolist():
-            at = lowest_task_container(plan, structure.target[i])
+            at = lowest_task(plan, structure.target[i])
             if at is not None:
                 arriving[i] = 0.0
-                arriving[i, at] = 1.0
-        arriving_weights = structure.stream_weights @ arriving
+                arriving[i, plan.container[at]] = 1.0
+    own = _own(structure, plan, totals)
+    sending = even
+    for v, of in own.items():
+        sending[v] = of.by_container(of.share, counts.shape[1])
+    return placed(structure, plan, counts, totals, sending, arriving, own)
+
+
+def placed(  # noqa: PLR0917 - one table after the other
+    structure: Structure,
+    plan: Plan | None,
+    counts: Floats,
+    totals: Floats,
+    sending: Floats,
+    arriving: Floats | None,
+    own: Mapping[int, Own],
+) -> Placed:
+    """Flows where a component's output leaves by `sending` (components, C) and a stream's tuples
+    arrive by `arriving` (streams, C); None where they arrive as their reader's output leaves."""
+    s = structure
+    staying = sending[s.stream_source]
+    if arriving is None:
+        staying *= sending[s.stream_target]
+        flows = s.even_weights @ sending
     else:
-        arriving_weights = structure.target_weights @ even
-    both = sending[structure.stream_source]
-    both *= arriving
-    # Rows: tuples and bytes on the wire.
-    both_weights = structure.stream_weights @ both
-    leaving_weights = structure.source_weights @ sending
+        staying *= arriving
+        flows = s.leaving_weights @ sending
+        flows += s.arriving_weights @ arriving
+    flows -= s.staying_weights @ staying
     return Placed(
-        structure=structure,
-        plan=plan,
+        structure=s,
+        known_plan=plan,
         counts=counts,
+        totals=totals,
         sending=sending,
         own=own,
-        local_per_s=structure.rates.stream_per_s * both.sum(axis=1),
-        manager_in_per_s=leaving_weights[0],
-        manager_remote_in_per_s=arriving_weights[0] - both_weights[0],
-        manager_remote_bytes_per_s=leaving_weights[1] + arriving_weights[1] - 2 * both_weights[1],
+        local_per_s=s.rates.stream_per_s * staying.sum(axis=1),
+        manager_flows_per_s=flows,
     )
 
 
-def _own(structure: Structure, plan: Plan, counts: Floats) -> dict[int, Own]:
-    readers = [v for v in structure.routed if counts[v].sum() > 1]
-    if not readers:
-        return {}
-    shares = instance_shares(structure.topology, plan, structure.rates)
+def _own(structure: Structure, plan: Plan, totals: Floats) -> dict[int, Own]:
+    readers = [v for v in structure.routed if totals[v] > 1]
+    if not structure.keyed.isdisjoint(readers):
+        shares = instance_shares(structure.topology, plan, structure.rates)
     found = {}
     for v in readers:
         members = (plan.component == v).nonzero()[0]
-        of = Own.of(plan, members, shares[members])
-        if of.share[-1] - of.share[0] >= SAME_SHARE:
-            found[v] = of
+        if v in structure.keyed:
+            share, kind = np.unique(shares[members], return_inverse=True)
+        else:
+            # The lowest task gets its part of what the others share, and all that goes to it alone.
+            alone = structure.lowest_part[v]
+            even = (1.0 - alone) / totals[v]
+            share = np.array([even, even + alone])
+            kind = np.zeros(len(members), dtype=np.int64)
+            kind[plan.task_id[members].argmin()] = 1
+        if share[-1] - share[0] >= SAME_SHARE:
+            found[v] = Own(share, kind, plan.container[members], np.ones(len(members)))
     return found

@@ -179,5 +179,6 @@ class _Servers:
         v = int((self._needs.work.thread_cores * placed.largest_share).argmax())
         of = placed.own.get(v)
         if of is not None:
-            return int(of.members[(of.kind == len(of.share) - 1).argmax()])
+            members = (placed.plan.component == v).nonzero()[0]
+            return int(members[(of.kind == len(of.share) - 1).argmax()])
         return int((placed.plan.component == v).argmax())

@@ -85,24 +85,49 @@ class Structure:
         )
 
     @cached_property
-    def stream_weights(self) -> Floats:
-        """Per stream tuples/s and bytes/s on the wire; (2, streams)."""
+    def keyed(self) -> frozenset[int]:
+        """Components that read a stream whose keys make shares uneven."""
+        return frozenset(self.target[i] for i in self.rates.uneven)
+
+    @cached_property
+    def lowest_part(self) -> Floats:
+        """Share of a component's input that goes to its lowest task by GLOBAL; (components,)."""
+        found: Floats = self.input_parts @ self.to_lowest
+        return found
+
+    @cached_property
+    def leaving_weights(self) -> Floats:
+        """What a component sends: rows as in `Placed.manager_flows_per_s`; (3, components)."""
         rate = self.rates.stream_per_s
-        return np.stack([rate, rate * (self.stream_bytes + TUPLE_OVERHEAD_BYTES)])
+        return self._summed(
+            self.stream_source, np.stack([rate, np.zeros_like(rate), self._wire_bytes_per_s])
+        )
 
     @cached_property
-    def source_weights(self) -> Floats:
-        """`stream_weights` summed by sending component; (2, components)."""
-        return self._summed(self.stream_source)
+    def arriving_weights(self) -> Floats:
+        """The same of a stream's tuples where they arrive; (3, streams)."""
+        rate = self.rates.stream_per_s
+        return np.stack([np.zeros_like(rate), rate, self._wire_bytes_per_s])
 
     @cached_property
-    def target_weights(self) -> Floats:
-        """`stream_weights` summed by reading component; (2, components)."""
-        return self._summed(self.stream_target)
+    def staying_weights(self) -> Floats:
+        """Part of both that is not there for tuples that stay in a container; (3, streams)."""
+        rate = self.rates.stream_per_s
+        return np.stack([np.zeros_like(rate), rate, 2 * self._wire_bytes_per_s])
 
-    def _summed(self, ends: Ints) -> Floats:
-        size = len(self.spout)
-        return np.stack([sum_by(ends, row, size) for row in self.stream_weights])
+    @cached_property
+    def even_weights(self) -> Floats:
+        """`leaving_weights` and `arriving_weights` together where all shares are even;
+        (3, components)."""
+        return self.leaving_weights + self._summed(self.stream_target, self.arriving_weights)
+
+    @cached_property
+    def _wire_bytes_per_s(self) -> Floats:
+        return self.rates.stream_per_s * (self.stream_bytes + TUPLE_OVERHEAD_BYTES)
+
+    def _summed(self, ends: Ints, by_stream: Floats) -> Floats:
+        """Rows of figures per stream, summed by the component at one end."""
+        return np.stack([sum_by(ends, row, len(self.spout)) for row in by_stream])
 
     @cached_property
     def feeding(self) -> Floats:
@@ -132,7 +157,7 @@ class Structure:
     @cached_property
     def feeds(self) -> Bools:
         """Per component: whether another one reads tuples of it."""
-        found: Bools = self.source_weights[0] > 0
+        found: Bools = self.leaving_weights[0] > 0
         return found
 
     @cached_property
@@ -152,7 +177,7 @@ class Structure:
         """Share of each stream in its reader's input; (components, streams)."""
         found = np.zeros((len(self.spout), len(self.source)))
         rate = self.rates.stream_per_s
-        total = self.target_weights[0][self.stream_target]
+        total = sum_by(self.stream_target, rate, len(self.spout))[self.stream_target]
         parts = np.divide(rate, total, out=np.zeros_like(rate), where=total > 0)
         found[self.stream_target, np.arange(len(self.source))] = parts
         return found

@@ -158,10 +158,15 @@ class RequestedPack:
         rate = prepared.rates.stream_per_s
         weights = np.stack([rate, rate * (prepared.stream_bytes + TUPLE_OVERHEAD_BYTES)])
         sending = np.equal.outer(np.array(prepared.source), classes.component) * classes.sent
+        packet_out_s = np.where(
+            prepared.spout,
+            request.costs.manager_spout_packet_s,
+            request.costs.manager_bolt_packet_s,
+        )
         manager = _manager_cores(
             request.costs,
             mean[:, 1],
-            mean[:, 2] * at_load.work.manager_packet_out_s[classes.component],
+            mean[:, 2] * packet_out_s[classes.component],
             weights @ sending,
             weights @ classes.received,
             1.0 - 1.0 / self.containers,

@@ -365,66 +365,104 @@ EXPORT int anneal(const Problem *p, int32_t *counts, const int32_t *active, int3
 
 enum { FIRST_FIT = 0, LEAST_LOADED = 1, MOST_ATTRACTED = 2, TIGHTEST = 3 };
 
-/* Place `amount` instances of each class in the order of `order`, one class after the other.
+/* Containers with the one to be filled next on top: highest score, then tie, then first. */
+typedef struct {
+    int32_t *at;
+    int32_t count;
+    double *score, *tie; /* by container */
+} Heap;
+
+static inline int comes_first(const Heap *h, int32_t a, int32_t b) {
+    if (h->score[a] != h->score[b]) return h->score[a] > h->score[b];
+    if (h->tie[a] != h->tie[b]) return h->tie[a] > h->tie[b];
+    return a < b;
+}
+
+static void sink(Heap *h, int32_t i) {
+    const int32_t moved = h->at[i];
+    for (;;) {
+        int32_t child = 2 * i + 1;
+        if (child >= h->count) break;
+        if (child + 1 < h->count && comes_first(h, h->at[child + 1], h->at[child])) child++;
+        if (!comes_first(h, h->at[child], moved)) break;
+        h->at[i] = h->at[child];
+        i = child;
+    }
+    h->at[i] = moved;
+}
+
+/* How much container c is to be preferred for an instance of u. */
+static void prefer(const State *s, int32_t c, int32_t u, int32_t rule, const double *weight,
+                   double *score, double *tie) {
+    const Problem *p = s->p;
+    *score = *tie = 0.0;
+    if (rule == LEAST_LOADED || rule == MOST_ATTRACTED) {
+        double worst = 0.0;
+        for (int32_t i = 0; i < p->loads; i++) {
+            const double share =
+                weight[i] * (s->burden[(int64_t)c * p->loads + i] + p->load[u * p->loads + i]);
+            if (share > worst) worst = share;
+        }
+        *score = rule == LEAST_LOADED ? -worst : s->pull[(int64_t)c * p->classes + u];
+        *tie = rule == LEAST_LOADED ? -(double)s->held[c] : -worst;
+    } else if (rule == TIGHTEST) {
+        double left = INFINITY;
+        for (int32_t i = 0; i < p->dims; i++) {
+            const double has = p->capacity[(int64_t)c * p->dims + i];
+            if (isinf(has) || has <= 0) continue;
+            const double share = (has - s->used[(int64_t)c * p->dims + i]) / has;
+            if (share < left) left = share;
+        }
+        *score = isinf(left) ? (double)s->held[c] : -left;
+    }
+}
+
+/* Place `amount` instances of each class, entry by entry of `order`: all that are left of a class,
+ * or with `one_each` one per entry.
  *
  * Rules: the first container with room; the one with the least load, weighed by `weight` per soft
  * dimension and judged by the worst; the one that keeps most traffic, least loaded among equals;
  * the one where the scarcest hard dimension is left with least. What found no room stays in
  * `amount`. */
 EXPORT int fill(const Problem *p, int32_t *counts, int32_t *amount, const int32_t *order,
-                int32_t order_count, int32_t rule, const double *weight) {
+                int32_t order_count, int32_t one_each, int32_t rule, const double *weight) {
     State s;
     if (!state_make(&s, p, counts)) return NO_MEMORY;
-    const int64_t k = p->classes;
-    for (int32_t o = 0; o < order_count; o++) {
-        const int32_t u = order[o];
-        int32_t first = 0;
-        while (amount[u] > 0) {
-            int32_t chosen = -1;
-            double best = -INFINITY, second = -INFINITY;
-            for (int32_t c = first; c < p->containers; c++) {
-                if (!has_room(&s, c, u)) {
-                    /* What has no room for u now gets none while u is placed. */
-                    if (c == first) first++;
-                    continue;
-                }
-                double score = 0.0, tie = 0.0;
-                if (rule == LEAST_LOADED || rule == MOST_ATTRACTED) {
-                    double worst = 0.0;
-                    for (int32_t i = 0; i < p->loads; i++) {
-                        const double share = weight[i] * (s.burden[(int64_t)c * p->loads + i] +
-                                                          p->load[u * p->loads + i]);
-                        if (share > worst) worst = share;
-                    }
-                    tie = -worst;
-                    /* Among those as loaded, where least is held. */
-                    score = rule == LEAST_LOADED ? -worst : s.pull[c * k + u];
-                    if (rule == LEAST_LOADED) tie = -(double)s.held[c];
-                } else if (rule == TIGHTEST) {
-                    double left = INFINITY;
-                    for (int32_t i = 0; i < p->dims; i++) {
-                        const double has = p->capacity[(int64_t)c * p->dims + i];
-                        if (isinf(has) || has <= 0) continue;
-                        const double share = (has - s.used[(int64_t)c * p->dims + i]) / has;
-                        if (share < left) left = share;
-                    }
-                    score = isinf(left) ? -(double)s.held[c] : -left;
-                }
-                if (score > best || (score == best && tie > second)) {
-                    best = score;
-                    second = tie;
-                    chosen = c;
-                    if (rule == FIRST_FIT) break;
-                }
+    Heap h = {zeros(p->containers, sizeof(int32_t)), 0, zeros(p->containers, sizeof(double)),
+              zeros(p->containers, sizeof(double))};
+    int status = NO_MEMORY;
+    if (h.at && h.score && h.tie) {
+        status = DONE;
+        for (int32_t o = 0; o < order_count; o++) {
+            const int32_t u = order[o];
+            if (amount[u] <= 0) continue;
+            h.count = 0;
+            for (int32_t c = 0; c < p->containers; c++) {
+                if (!has_room(&s, c, u)) continue;
+                prefer(&s, c, u, rule, weight, &h.score[c], &h.tie[c]);
+                h.at[h.count++] = c;
             }
-            if (chosen < 0) break;
-            put(&s, chosen, u, 1);
-            amount[u]--;
+            for (int32_t i = h.count / 2 - 1; i >= 0; i--) sink(&h, i);
+            while (amount[u] > 0 && h.count > 0) {
+                const int32_t c = h.at[0];
+                put(&s, c, u, 1);
+                amount[u]--;
+                if (one_each) break;
+                if (has_room(&s, c, u))
+                    prefer(&s, c, u, rule, weight, &h.score[c], &h.tie[c]);
+                else
+                    h.at[0] = h.at[--h.count];
+                if (h.count > 0) sink(&h, 0);
+            }
         }
+        memcpy(counts, s.counts,
+               sizeof(int32_t) * (size_t)p->containers * (size_t)p->classes);
     }
-    memcpy(counts, s.counts, sizeof(int32_t) * (size_t)(p->containers * k));
     state_free(&s);
-    return DONE;
+    free(h.at);
+    free(h.score);
+    free(h.tie);
+    return status;
 }
 
 /* ---- exact search of small problems ---- */

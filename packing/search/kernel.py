@@ -132,10 +132,11 @@ def fill(
     order: Sequence[int] | Ints,
     rule: int,
     weight: Floats | None = None,
+    one_each: bool = False,
 ) -> tuple[Ints, Ints]:
     """Place what `counts` lacks, class by class in `order`; the state, and what found no room (K,).
 
-    `weight` makes the soft dimensions comparable; the worst one counts. (L,)
+    With `one_each` an entry of `order` stands for one instance, not for all of its class. `weight` makes the soft dimensions comparable; the worst one counts. (L,)
     """
     given = _Given(problem, TRAFFIC)
     state = given.state(counts)
@@ -148,7 +149,8 @@ def fill(
     weights = np.ones(problem.load.shape[1]) if weight is None else weight
     weights = np.ascontiguousarray(weights, dtype=np.float64)
     status = _library().fill(
-        given.pointer, _pointer(state), _pointer(left), _pointer(classes), len(classes), rule,
+        given.pointer, _pointer(state), _pointer(left), _pointer(classes), len(classes),
+        one_each, rule,
         _pointer(weights),
     )  # fmt: skip
     _check(status)
@@ -319,7 +321,8 @@ def _ints(values: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
+    # Keeps the array alive as long as the pointer, which plain addresses do not.
+    return array.ctypes.data_as(ctypes.c_void_p)
 
 
 def _check(status: int) -> None:
@@ -344,7 +347,7 @@ def _library() -> ctypes.CDLL:
             pointer, pointer, pointer, i32, i64, real, real, real, u64, reals,
         ),
         "exact": (pointer, pointer, i32, i64, reals),
-        "fill": (pointer, pointer, pointer, pointer, i32, i32, pointer),
+        "fill": (pointer, pointer, pointer, pointer, i32, i32, i32, pointer),
         "best_content": (pointer, pointer, i64, pointer, reals),
         "configurations": (
             pointer, pointer, i32, i32, i32, i64, pointer, pointer, pointer, reals, reals,

@@ -37,6 +37,17 @@ class Work:
     packet_out_s: Floats
     manager_packet_out_s: Floats
     """Stream manager: per packet that an instance sends."""
+    fixed_cores: Floats
+    """What one instance takes whatever the load, of its container and of the stream manager;
+    (2, components), as all that follow."""
+    packet_in_cores: Floats
+    """The same per packet into the instance."""
+    packet_out_cores: Floats
+    """The same per packet that it sends."""
+    manager_s: Floats
+    """Stream manager: per unit of each of `Placed.manager_flows_per_s`; (3,)."""
+    container_cores: Floats
+    """What each container takes beside its instances, and its stream manager; (2, 1)."""
 
 
 CONTAINERS, MANAGERS = 0, 1
@@ -78,6 +89,11 @@ class Demand:
         found: Floats = self.rising[MANAGERS]
         return found
 
+    def cores_at(self, factor: float) -> Floats:
+        """Cores of whole containers, and of their stream managers, at a load factor; (2, C)."""
+        found: Floats = self.fixed + factor * self.rising
+        return found
+
     @cached_property
     def instance_fixed(self) -> Floats:
         """Cores of each instance that do not depend on load; (n,)."""
@@ -87,7 +103,12 @@ class Demand:
             + out * self.work.packet_out_s[v]
             for v, (into, out) in self.packets.own.items()
         }
-        return self.placed.per_instance(_fixed(self.work, self.packets), own)
+        fixed = (
+            self.work.idle_cores
+            + self.packets.into * self.work.packet_in_s
+            + self.packets.out * self.work.packet_out_s
+        )
+        return self.placed.per_instance(fixed, own)
 
     @cached_property
     def instance_rising(self) -> Floats:
@@ -136,17 +157,38 @@ def _work(s: Structure, costs: HeronCosts, runtime: Runtime) -> Work:
     idle = np.where(s.spout, costs.spout_idle_cores, costs.instance_idle_cores)
     if runtime.warming_up and not runtime.simple_jit:
         idle = idle + np.where(s.spout, costs.compiler_spout_cores, costs.compiler_bolt_cores)
+    packet_in_s = np.where(s.spout, 0.0, costs.packet_in_s)
+    packet_out_s = np.where(s.spout, costs.spout_packet_out_s, costs.bolt_packet_out_s)
+    manager_in_s = np.full(len(idle), costs.manager_packet_out_s)
+    manager_out_s = np.where(s.spout, costs.manager_spout_packet_s, costs.manager_bolt_packet_s)
+    manager_ack_s = costs.manager_ack_s if runtime.acking else 0.0
     return Work(
         rising_cores=rising,
         thread_cores=thread,
         service_s=np.divide(thread, executed, out=np.zeros(len(thread)), where=executed > 0),
         idle_cores=idle,
-        packet_in_s=np.where(s.spout, 0.0, costs.packet_in_s),
-        packet_out_s=np.where(s.spout, costs.spout_packet_out_s, costs.bolt_packet_out_s),
-        manager_packet_out_s=np.where(
-            s.spout, costs.manager_spout_packet_s, costs.manager_bolt_packet_s
+        packet_in_s=packet_in_s,
+        packet_out_s=packet_out_s,
+        manager_packet_out_s=manager_out_s,
+        fixed_cores=_with_manager(idle, np.zeros(len(idle))),
+        packet_in_cores=_with_manager(packet_in_s, manager_in_s),
+        packet_out_cores=_with_manager(packet_out_s, manager_out_s),
+        manager_s=np.array(
+            [
+                costs.manager_tuple_s + manager_ack_s,
+                costs.manager_remote_in_s + manager_ack_s,
+                costs.manager_byte_s,
+            ]
+        ),
+        container_cores=_with_manager(
+            np.array([costs.container_background_cores]), np.array([costs.manager_idle_cores])
         ),
     )
+
+
+def _with_manager(instance: Floats, manager: Floats) -> Floats:
+    """Rows for the container, which holds both, and for its stream manager."""
+    return np.stack([instance + manager, manager])
 
 
 def demand(
@@ -164,15 +206,8 @@ class Needs:
         self.placed = placed
         self.runtime = runtime
         self.work = work(placed.structure, costs, runtime)
-        self._costs = costs
         rising = np.empty((2, placed.counts.shape[1]))
-        manager = rising[MANAGERS]
-        np.multiply(placed.manager_in_per_s, costs.manager_tuple_s, out=manager)
-        manager += placed.manager_remote_in_per_s * costs.manager_remote_in_s
-        manager += placed.manager_remote_bytes_per_s * costs.manager_byte_s
-        if runtime.acking:
-            acks = placed.manager_in_per_s + placed.manager_remote_in_per_s
-            manager += acks * costs.manager_ack_s
+        manager = np.matmul(self.work.manager_s, placed.manager_flows_per_s, out=rising[MANAGERS])
         np.add(self.work.rising_cores @ placed.sending, manager, out=rising[CONTAINERS])
         self.rising: Floats = rising
         """As `Demand.rising`."""
@@ -181,32 +216,21 @@ class Needs:
 
     def at(self, factor: float = 1.0, duty: float = 1.0) -> Demand:
         """Demand with packets as they are at load `factor` and spout duty `duty`."""
-        placed, costs, needs = self.placed, self._costs, self.work
+        placed, needs = self.placed, self.work
         packets = packet_rates(placed, self.runtime, factor, duty)
-        each = np.empty((2, len(packets.into)))
-        each[MANAGERS] = packets.into * costs.manager_packet_out_s
-        each[MANAGERS] += packets.out * needs.manager_packet_out_s
-        np.add(_fixed(needs, packets), each[MANAGERS], out=each[CONTAINERS])
-        if packets.own:
-            each[:, list(packets.own)] = 0.0
+        each = needs.packet_in_cores * packets.into
+        each += needs.packet_out_cores * packets.out
+        each += needs.fixed_cores
+        for v in packets.own:
+            each[:, v] = 0.0
         fixed = each @ placed.counts
         for v, (into, out) in packets.own.items():
-            of, width = placed.own[v], fixed.shape[1]
-            manager = into * costs.manager_packet_out_s + out * needs.manager_packet_out_s[v]
-            both = manager + (
-                needs.idle_cores[v] + into * needs.packet_in_s[v] + out * needs.packet_out_s[v]
-            )
-            fixed[MANAGERS] += of.by_container(manager, width)
-            fixed[CONTAINERS] += of.by_container(both, width)
-        fixed += self._idle
+            for row in (CONTAINERS, MANAGERS):
+                by_share = (
+                    into * needs.packet_in_cores[row, v]
+                    + out * needs.packet_out_cores[row, v]
+                    + needs.fixed_cores[row, v]
+                )
+                fixed[row] += placed.own[v].by_container(by_share, fixed.shape[1])
+        fixed += needs.container_cores
         return Demand(placed, needs, packets, fixed, self.rising)
-
-    @cached_property
-    def _idle(self) -> Floats:
-        manager = self._costs.manager_idle_cores
-        return np.array([[manager + self._costs.container_background_cores], [manager]])
-
-
-def _fixed(needs: Work, packets: Packets) -> Floats:
-    """Cores of one instance beside those that rise with load; (components,)."""
-    return needs.idle_cores + packets.into * needs.packet_in_s + packets.out * needs.packet_out_s

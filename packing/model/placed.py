@@ -140,7 +140,7 @@ def place(structure: Structure, plan: Plan) -> Placed:
     totals = np.maximum(counts.sum(axis=1), 1.0)
     even = counts / totals[:, None]
     if not structure.routed:
-        return placed(structure, plan, counts, totals, even, None, {})
+        return flows_between(structure, plan, counts, totals, even, None, {})
     if structure.keyed:
         arriving = arriving_shares(structure.topology, plan, structure.rates)
     else:
@@ -154,10 +154,10 @@ def place(structure: Structure, plan: Plan) -> Placed:
     sending = even
     for v, of in own.items():
         sending[v] = of.by_container(of.share, counts.shape[1])
-    return placed(structure, plan, counts, totals, sending, arriving, own)
+    return flows_between(structure, plan, counts, totals, sending, arriving, own)
 
 
-def placed(  # noqa: PLR0917 - one table after the other
+def flows_between(  # noqa: PLR0917 - one table after the other
     structure: Structure,
     plan: Plan | None,
     counts: Floats,
@@ -169,9 +169,9 @@ def placed(  # noqa: PLR0917 - one table after the other
     """Flows where a component's output leaves by `sending` (components, C) and a stream's tuples
     arrive by `arriving` (streams, C); None where they arrive as their reader's output leaves."""
     s = structure
-    staying = sending[s.stream_source]
+    staying = sending.take(s.stream_source, axis=0)
     if arriving is None:
-        staying *= sending[s.stream_target]
+        staying *= sending.take(s.stream_target, axis=0)
         flows = s.even_weights @ sending
     else:
         staying *= arriving

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from packing.arrays import Floats
+from packing.arrays import Floats, Ints
 from packing.model.costs import NO_COSTS, HeronCosts
-from packing.model.demand import Demand, Needs
+from packing.model.counts import Classes, Contents, place_counts
+from packing.model.demand import CONTAINERS, MANAGERS, Demand, Needs
 from packing.model.latency import Latency, in_flight, latency, spout_rate
 from packing.model.placed import Placed, place
 from packing.model.runtime import Runtime
@@ -103,31 +104,67 @@ def predict_placed(
     runtime: Runtime = DEFAULT_RUNTIME,
 ) -> Prediction:
     """`predict` for a topology that was prepared once for many plans of its parallelism."""
-    placed = place(prepared, plan)
-    cores, ram_bytes = plan.granted[:, 0], plan.granted[:, 1]
+    granted = plan.granted
+    cores, ram_bytes = granted[:, 0], granted[:, 1]
     if homogeneous:
         cores = np.full_like(cores, cores.max())
         ram_bytes = np.full_like(ram_bytes, ram_bytes.max())
+    requested = np.zeros(0) if prepared.known_load else plan.used[0]
+    return _predicted(place(prepared, plan), cores, ram_bytes, requested, costs, runtime)
+
+
+def predict_counts(
+    classes: Classes,
+    contents: Contents,
+    costs: HeronCosts = NO_COSTS,
+    runtime: Runtime = DEFAULT_RUNTIME,
+    whole: bool = False,
+) -> Prediction:
+    """What `predict_placed` says of any plan with these contents, without building one.
+
+    Without a plan there are no names: `bottleneck`, `runner_up` and `limits` are empty. What is
+    delivered at the offered load, with what latency and CPU, is left out too unless the `whole` is
+    asked for. Raises InvalidRequest when shapes do not fit.
+    """
+    return _predicted(
+        place_counts(classes, contents.counts),
+        contents.cores,
+        contents.ram_bytes,
+        contents.requested_cores,
+        costs,
+        runtime,
+        whole,
+    )
+
+
+def _predicted(  # noqa: PLR0917 - what the world is made of
+    placed: Placed,
+    cores: Floats,
+    ram_bytes: Floats | Ints,
+    requested: Floats,
+    costs: HeronCosts,
+    runtime: Runtime,
+    whole: bool = True,
+) -> Prediction:
+    """Prediction for containers of these sizes; `requested` is balanced where load is unknown."""
+    prepared = placed.structure
     total = prepared.traffic_per_s
     local = float(placed.local_per_s.sum())
     through = placed.manager_in_per_s + placed.manager_remote_in_per_s
     found = saturation(placed, costs, runtime, cores) if prepared.known_load else None
-    if found is None:
-        load = plan.used[0]
-    else:
-        load = found.at_load.container_fixed + found.at_load.container_rising
-    mean_load = float(load.mean())
-    loaded = None if found is None else _loaded(placed, found, costs, runtime, cores)
-    limits = () if found is None else found.limits
+    load = requested if found is None else found.at_load.cores_at(1.0)[CONTAINERS]
+    highest, mean = float(load.max()), float(load.sum()) / len(load)
+    limits = () if found is None or placed.known_plan is None else found.limits
+    loaded = None if found is None or not whole else _loaded(placed, found, costs, runtime, cores)
     return Prediction(
-        sustainable_load_factor=found.sustainable if found is not None and limits else None,
-        bottleneck=limits[0].name if limits else NO_LOAD if found is None else NEVER_BUSY,
+        sustainable_load_factor=None if found is None else found.finite,
+        bottleneck=_bottleneck(found, limits),
         traffic_tuples_per_s=total,
         cross_tuples_per_s=max(0.0, total - local),
-        containers=plan.container_count,
+        containers=len(cores),
         cores=float(cores.sum()),
         ram_bytes=int(ram_bytes.sum()),
-        load_max_over_mean=float(load.max()) / mean_load if mean_load > 0 else 1.0,
+        load_max_over_mean=highest / mean if mean > 0 else 1.0,
         highest_cpu_utilisation=None if found is None else _highest(load, cores),
         stream_manager_max_tuples_per_s=float(through.max(initial=0.0)),
         delivered_load_factor=None if loaded is None else loaded.delivered,
@@ -138,6 +175,14 @@ def predict_placed(
         container_cpu_cores=np.zeros(0) if loaded is None else loaded.container_cores,
         stream_manager_cores=np.zeros(0) if loaded is None else loaded.manager_cores,
     )
+
+
+def _bottleneck(found: Saturation | None, limits: tuple[Limit, ...]) -> str:
+    if found is None:
+        return NO_LOAD
+    if found.finite is None:
+        return NEVER_BUSY
+    return limits[0].name if limits else ""
 
 
 @dataclass(frozen=True)
@@ -161,12 +206,13 @@ def _loaded(
         at = _Pending(placed, Needs(placed, costs, runtime), runtime, quota, allowed)
         if at.in_flight(delivered, when.complete_s) > allowed * (1 + CLOSE):
             delivered, needs, when = at.limited(delivered)
+    used = needs.cores_at(delivered)
     return _Loaded(
         delivered,
         placed.structure.sink_per_s * delivered,
         when,
-        needs.container_fixed + delivered * needs.container_rising,
-        needs.manager_fixed + delivered * needs.manager_rising,
+        used[CONTAINERS],
+        used[MANAGERS],
     )
 
 
@@ -222,5 +268,7 @@ class _Pending:
 
 def _highest(load: Floats, cores: Floats) -> float:
     """Highest load over capacity; without capacity infinite, unless there is no load either."""
+    if cores.all():
+        return float((load / cores).max())
     without = np.where(load > 0, np.inf, 0.0)
     return float(np.divide(load, cores, out=without, where=cores > 0).max())

@@ -6,7 +6,9 @@ pace of its weakest server: an instance's thread, a container's quota, a stream 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,19 +45,30 @@ class Saturation:
     """Offered load times this runs without back-pressure."""
     delivered: float
     """Part of the offered load that gets through; 1 without back-pressure."""
-    limits: tuple[Limit, ...]
-    """The weakest server of each kind and container, weakest first."""
     demand: Demand
     """CPU at the load delivered."""
     at_load: Demand
     """CPU that the offered load would need."""
+    servers: Servers
+    limiting: Demand
+    """CPU with the packets that there are when the first server is full."""
+
+    @property
+    def finite(self) -> float | None:
+        """The sustainable load; None where nothing limits."""
+        return self.sustainable if self.sustainable < math.inf else None
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """The weakest server of each kind and container, weakest first."""
+        return self.servers.limits(self.limiting)
 
 
 def quotas(placed: Placed, runtime: Runtime, cores: Floats) -> Floats:
     """Cores that each container may use; infinite where nothing enforces them."""
     if runtime.enforced_quotas:
         return cores
-    return np.full(placed.plan.container_count, np.inf)
+    return np.full(placed.counts.shape[1], np.inf)
 
 
 def saturation(placed: Placed, costs: HeronCosts, runtime: Runtime, cores: Floats) -> Saturation:
@@ -65,22 +78,21 @@ def saturation(placed: Placed, costs: HeronCosts, runtime: Runtime, cores: Float
     buffers make large packets; so what is delivered can exceed what is sustainable.
     """
     needs = Needs(placed, costs, runtime)
-    servers = _Servers(needs, quotas(placed, runtime, cores))
+    servers = Servers(needs, quotas(placed, runtime, cores))
     at_load = needs.at()
     full, when_full = _first_full(needs, servers, at_load)
-    limits = servers.limits(when_full)
     if full >= 1.0:
-        return Saturation(full, 1.0, limits, at_load, at_load)
+        return Saturation(full, 1.0, at_load, at_load, servers, when_full)
     pressed = needs.at(1.0, DUTY_IN_BACK_PRESSURE)
     under_pressure = servers.full_at(pressed)
     if under_pressure < full:
         # So little flows that packets follow the load: the spouts' pauses save nothing.
-        return Saturation(full, full, limits, when_full, at_load)
-    shown = servers.limits(pressed) if under_pressure < 1.0 else limits
-    return Saturation(full, min(1.0, under_pressure), shown, pressed, at_load)
+        return Saturation(full, full, when_full, at_load, servers, when_full)
+    limiting = pressed if under_pressure < 1.0 else when_full
+    return Saturation(full, min(1.0, under_pressure), pressed, at_load, servers, limiting)
 
 
-def _first_full(needs: Needs, servers: _Servers, at_load: Demand) -> tuple[float, Demand]:
+def _first_full(needs: Needs, servers: Servers, at_load: Demand) -> tuple[float, Demand]:
     """The load factor at which the first server is full, and demand there.
 
     Demand is concave in load: packets rise with it and level off. So what a server needs lies
@@ -89,7 +101,7 @@ def _first_full(needs: Needs, servers: _Servers, at_load: Demand) -> tuple[float
     no longer depend on load the first guess is the answer.
     """
     guess = servers.full_at(at_load)
-    if not np.isfinite(guess):
+    if not math.isfinite(guess):
         return guess, at_load
     at_guess = needs.at(guess)
     other = servers.full_at(at_guess)
@@ -111,10 +123,11 @@ def _first_full(needs: Needs, servers: _Servers, at_load: Demand) -> tuple[float
     return high, above
 
 
-class _Servers:
+class Servers:
     """What can be full, and how much each may use."""
 
     def __init__(self, needs: Needs, quota: Floats) -> None:
+        """Servers of one placement whose containers may use `quota` cores."""
         self._needs = needs
         # What does not rise with load is never full.
         some = needs.rising > 0
@@ -132,7 +145,7 @@ class _Servers:
     def full_at(self, needs: Demand) -> float:
         """Load factor at which the first is full with the packets of `needs`; may be infinite."""
         least = float(((self._capacity - needs.fixed) / self._rising).min())
-        return max(0.0, min(least, self._thread, self._host(needs.container_fixed, 0.0)))
+        return max(0.0, min(least, self._thread, self._host(needs.fixed[CONTAINERS], 0.0)))
 
     def full_between(self, low: float, below: Demand, high: float, above: Demand) -> float:
         """The same with packets that rise evenly from those at `low` to those at `high`."""
@@ -167,7 +180,7 @@ class _Servers:
             at = self._busiest_instance()
             name = f"thread of {plan.components[plan.component[at]]} instance {plan.index[at]}"
             found.append(Limit(name, self._thread, int(plan.container_ids[plan.container[at]])))
-        host = self._host(needs.container_fixed, 0.0)
+        host = self._host(needs.fixed[CONTAINERS], 0.0)
         if host < np.inf:
             found.append(Limit("CPU of the host", max(0.0, host)))
         found.sort(key=lambda limit: limit.factor)

@@ -72,14 +72,17 @@ class Structure:
 
     @cached_property
     def routed(self) -> tuple[int, ...]:
-        """Components that read a stream whose tuples do not spread evenly."""
+        """Components whose instances do not get the same of a stream."""
         uneven = self.rates.uneven
+        parallelism = [component.parallelism for component in self.topology.components]
         return tuple(
             sorted(
                 {
                     v
                     for i, v in enumerate(self.target)
-                    if (self.to_lowest[i] or i in uneven) and self.rates.stream_per_s[i] > 0
+                    if (self.to_lowest[i] or i in uneven)
+                    and self.rates.stream_per_s[i] > 0
+                    and parallelism[v] > 1
                 }
             )
         )

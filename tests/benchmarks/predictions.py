@@ -2,7 +2,8 @@
 
 Per size the median and maximum over the shapes of the best of many runs, in ms: a whole prediction
 of a plan that was never seen (as the planners' plans are judged), and what a search pays per
-candidate when two instances change places: flows and saturation without latency and names.
+candidate, without latency and names: as a plan in which two instances change places, and as counts
+of instances per container.
 """
 
 from __future__ import annotations
@@ -21,10 +22,19 @@ from bridge.comparison import request_for
 from bridge.heron_costs import shipped_costs
 from bridge.planners import installed_planners
 from bridge.workload import Workload, load_workload, workload_paths
-from packing.model import Runtime, Structure, predict_placed, structure
+from packing.model import (
+    Classes,
+    Contents,
+    Runtime,
+    Structure,
+    predict_counts,
+    predict_placed,
+    structure,
+)
 from packing.model.placed import place
 from packing.model.saturation import saturation
 from packing.plan import Plan
+from packing.planners.packing_problem import RequestedPack
 
 TOPOLOGIES = Path(__file__).resolve().parent.parent / "data" / "topologies"
 REPEATS = 30
@@ -61,19 +71,24 @@ def main() -> None:
     for path in workload_paths([folder]):
         workload = load_workload(path)
         by_size[workload.topology.instance_count].append(workload)
-    print("| instances | prediction ms median | max | shape | per candidate ms median | max |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| instances | prediction ms median | max | shape | per candidate plan ms median | max "
+        "| per counts ms median | max |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for size, workloads in sorted(by_size.items()):
-        whole, candidate = {}, []
+        whole, candidate, counted = {}, [], []
         for workload in workloads:
             plan = installed_planners()["round_robin"](request_for(workload))
             prepared = structure(workload.topology, workload.profile)
             whole[workload.topology.name] = whole_ms(prepared, plan)
             candidate.append(candidate_ms(prepared, plan))
+            counted.append(counts_ms(prepared, workload))
         slowest = max(whole, key=lambda name: whole[name])
         print(
             f"| {size} | {statistics.median(whole.values()):.3f} | {whole[slowest]:.3f} "
-            f"| {slowest} | {statistics.median(candidate):.3f} | {max(candidate):.3f} |"
+            f"| {slowest} | {statistics.median(candidate):.3f} | {max(candidate):.3f} "
+            f"| {statistics.median(counted):.3f} | {max(counted):.3f} |"
         )
 
 
@@ -93,6 +108,17 @@ def candidate_ms(prepared: Structure, plan: Plan) -> float:
         return saturation(placed, costs, RUNTIME, plan.container_cpu_cores).sustainable
 
     return best_ms(judge)
+
+
+def counts_ms(prepared: Structure, workload: Workload) -> float:
+    """The figures of what a search would put into the containers."""
+    costs = shipped_costs().costs
+    pack = RequestedPack(request_for(workload))
+    alike, counts = pack.classes, pack.dealt_counts
+    classes = Classes(prepared, alike.component, alike.sent, alike.received)
+    dealt = pack.dealt
+    contents = Contents(counts, dealt.container_cpu_cores, dealt.container_ram_bytes, dealt.used[0])
+    return best_ms(lambda: predict_counts(classes, contents, costs, RUNTIME))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import numpy as np
 from packing.arrays import Ints
 from packing.constraints import Constraints
 from packing.disruption import disruption
-from packing.errors import InvalidRequest, PackingError
+from packing.errors import InvalidRequest, PackingError, UnsupportedRequest
 from packing.model import predict
 from packing.plan import Plan
 from packing.planners.protocol import Planner
@@ -52,18 +52,26 @@ class Trait(enum.Enum):
     KEEPS_PREFERENCES = "keeps preferences"
     """Padding, instances per container and sizes of running containers are kept wherever a plan
     that keeps them exists. Without it they may be broken."""
+    ANSWERS_UPDATES = "answers updates"
+    """Updates get a plan like fresh packs. Without it they may be refused as `UnsupportedRequest`,
+    unless they change nothing."""
     TAKES_ANY_SIZE = "takes any size"
     """Instances that ask for no CPU are placed like others. Without it they may be refused."""
 
 
 BUILT_IN_TRAITS: Mapping[str, frozenset[Trait]] = {
     # Deals from scratch at every update.
-    "round_robin": frozenset({Trait.MEETS_CONTAINER_COUNT, Trait.TAKES_ANY_SIZE}),
+    "round_robin": frozenset(
+        {Trait.MEETS_CONTAINER_COUNT, Trait.ANSWERS_UPDATES, Trait.TAKES_ANY_SIZE}
+    ),
     # Adds containers when sizes demand it, and knows no scheduler.
-    "resource_compliant_rr": frozenset({Trait.KEEPS_PLACEMENTS, Trait.TAKES_ANY_SIZE}),
+    "resource_compliant_rr": frozenset(
+        {Trait.KEEPS_PLACEMENTS, Trait.ANSWERS_UPDATES, Trait.TAKES_ANY_SIZE}
+    ),
     # Ignores the stated count at a pack, and takes no instance below 0.1 cores.
-    "first_fit_decreasing": frozenset({Trait.KEEPS_PLACEMENTS}),
+    "first_fit_decreasing": frozenset({Trait.KEEPS_PLACEMENTS, Trait.ANSWERS_UPDATES}),
     "stream_affinity": frozenset(Trait),
+    "search": frozenset(Trait) - {Trait.ANSWERS_UPDATES},
 }
 """What each planner of this package promises."""
 
@@ -103,6 +111,8 @@ def complaints(planner: Planner, case: Case, traits: Collection[Trait] = ()) -> 
     try:
         plan = planner(request)
     except PackingError as error:
+        if isinstance(error, UnsupportedRequest) and _not_for_it(request, traits):
+            return _of_sentence(error)
         may_refuse = case.refusable_with in traits or (
             case.refusable_without is not None and case.refusable_without not in traits
         )
@@ -129,6 +139,15 @@ def complaints(planner: Planner, case: Case, traits: Collection[Trait] = ()) -> 
         found += _of_figures(plan, request)
     found += _of_update(plan, request, traits)
     return found
+
+
+def _not_for_it(request: Request, traits: Collection[Trait]) -> bool:
+    """Whether a planner with these traits may leave the request to others."""
+    return (
+        request.current is not None
+        and not request.changes_nothing
+        and Trait.ANSWERS_UPDATES not in traits
+    )
 
 
 def _allowed(case: Case, request: Request, traits: Collection[Trait]) -> set[Rule]:

@@ -12,6 +12,7 @@ from packing.planners.first_fit_decreasing import first_fit_decreasing
 from packing.planners.protocol import Planner
 from packing.planners.resource_compliant_rr import resource_compliant_rr
 from packing.planners.round_robin import round_robin
+from packing.planners.search import search
 from packing.planners.stream_affinity import stream_affinity
 
 BUILT_IN: Mapping[str, Planner] = MappingProxyType(
@@ -20,6 +21,7 @@ BUILT_IN: Mapping[str, Planner] = MappingProxyType(
         "resource_compliant_rr": resource_compliant_rr,
         "first_fit_decreasing": first_fit_decreasing,
         "stream_affinity": stream_affinity,
+        "search": search,
     }
 )
 """Planners by name, Heron's own three first."""

@@ -131,12 +131,14 @@ def fill(
     counts: Ints,
     order: Sequence[int] | Ints,
     rule: int,
+    *,
     weight: Floats | None = None,
     one_each: bool = False,
 ) -> tuple[Ints, Ints]:
     """Place what `counts` lacks, class by class in `order`; the state, and what found no room (K,).
 
-    With `one_each` an entry of `order` stands for one instance, not for all of its class. `weight` makes the soft dimensions comparable; the worst one counts. (L,)
+    `weight` makes the soft dimensions comparable, (L,); the worst one counts. With `one_each` an
+    entry of `order` stands for one instance, not for all of its class.
     """
     given = _Given(problem, TRAFFIC)
     state = given.state(counts)

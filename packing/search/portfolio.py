@@ -70,6 +70,7 @@ def search_counts(
     problem: PackingProblem,
     aim: Aim = TRAFFIC,
     starts: Iterable[Ints] = (),
+    *,
     steps: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     seed: int = 1,
@@ -80,7 +81,7 @@ def search_counts(
     nothing else is. `steps` is the annealing effort, by default one that suits the size.
     """
     last = None
-    for last in improvements(problem, aim, starts, steps, seed):  # noqa: B007
+    for last in improvements(problem, aim, starts, steps=steps, seed=seed):  # noqa: B007
         if stop():
             break
     return last
@@ -90,6 +91,7 @@ def improvements(
     problem: PackingProblem,
     aim: Aim = TRAFFIC,
     starts: Iterable[Ints] = (),
+    *,
     steps: int | None = None,
     seed: int = 1,
 ) -> Iterator[Found]:
@@ -162,6 +164,7 @@ def front(
     problem: PackingProblem,
     rungs: int = 5,
     starts: Iterable[Ints] = (),
+    *,
     steps: int | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Found]:
@@ -172,7 +175,7 @@ def front(
     """
     given = list(starts)
     total = default_steps(problem) if steps is None else steps
-    free = search_counts(problem, TRAFFIC, given, total // rungs, stop)
+    free = search_counts(problem, TRAFFIC, given, steps=total // rungs, stop=stop)
     if free is None:
         return []
     level = levelled(problem, None, total // rungs)
@@ -186,7 +189,7 @@ def front(
         if stop() or high <= low * (1 + 1e-9):
             break
         tight = capped(problem, cap * (1 + 1e-9))
-        best = search_counts(tight, TRAFFIC, [level, *given], total // rungs, stop)
+        best = search_counts(tight, TRAFFIC, [level, *given], steps=total // rungs, stop=stop)
         if best is not None:
             found.append(best)
     return [*found, free]

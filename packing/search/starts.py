@@ -34,13 +34,15 @@ def by_rules(problem: PackingProblem) -> Iterator[Ints]:
         (by_size, kernel.TIGHTEST),
         (by_size, kernel.FIRST_FIT),
     ):
-        state = finished(problem, *kernel.fill(problem, empty, order, rule, weight))
+        state = finished(problem, *kernel.fill(problem, empty, order, rule, weight=weight))
         if state is not None:
             yield state
     if problem.instance_count * problem.container_count <= TURNS_LIMIT:
         turns = _turns(problem)
         rule = kernel.MOST_ATTRACTED
-        state = finished(problem, *kernel.fill(problem, empty, turns, rule, weight, one_each=True))
+        state = finished(
+            problem, *kernel.fill(problem, empty, turns, rule, weight=weight, one_each=True)
+        )
         if state is not None:
             yield state
 
@@ -58,7 +60,7 @@ def completed(problem: PackingProblem, partial: Ints) -> Ints | None:
         start = partial.copy()
         start[:, int(np.ceil(containers * keep)) :] = 0
         for rule in (kernel.MOST_ATTRACTED, kernel.TIGHTEST):
-            state = finished(problem, *kernel.fill(problem, start, by_size, rule, weight))
+            state = finished(problem, *kernel.fill(problem, start, by_size, rule, weight=weight))
             if state is not None:
                 return state
     return None

@@ -1,0 +1,81 @@
+"""The planner that searches: the best counts of instances per container that are found.
+
+The configuration LP and simple rules give states to start from, a compiled annealer improves the
+best (`packing.search`). As with `stream_affinity` no container is loaded more than a tenth above
+round robin's fullest where that can be kept, because a full container's CPU quota costs more
+throughput than local tuples save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from packing.errors import Infeasible, UnsupportedRequest
+from packing.plan import Plan
+from packing.planners.packing_problem import RequestedPack
+from packing.request import Request
+from packing.resources import describe_bytes
+from packing.search.portfolio import Found, capped, search_counts
+from packing.search.problem import PackingProblem
+
+LOAD_CAP_OVER_ROUND_ROBIN = 1.10
+LARGEST_STATE = 20_000_000
+"""Classes times containers up to which states are searched; beyond they would not fit memory."""
+
+
+def search(request: Request) -> Plan:
+    """Pack so that most traffic stays in containers, none of which is loaded far above the others.
+
+    Raises Infeasible when the instances do not fit the stated containers, UnsupportedRequest for
+    updates.
+    """
+    if request.current is not None:
+        if request.changes_nothing:
+            return request.current
+        raise UnsupportedRequest("search does not answer updates; stream_affinity does")
+    pack = RequestedPack(request)
+    states = len(pack.classes.component) * pack.containers
+    if states > LARGEST_STATE:
+        raise UnsupportedRequest(
+            f"{len(pack.classes.component)} kinds of instances in {pack.containers} containers are "
+            f"more than search holds in memory ({LARGEST_STATE} counts); use stream_affinity"
+        )
+    return pack.plan(best_counts(pack).counts)
+
+
+def best_counts(pack: RequestedPack, steps: int | None = None) -> Found:
+    """The best state under the strictest limits that some state keeps.
+
+    Limits are given up in this order: the cap on load, then the sizes that the user did not state.
+    Raises Infeasible when what the user states cannot be kept.
+    """
+    for problem in _problems(pack):
+        found = search_counts(problem, starts=[pack.dealt_counts], steps=steps)
+        if found is not None:
+            return found
+    raise _no_place(pack)
+
+
+def _problems(pack: RequestedPack) -> Iterator[PackingProblem]:
+    """From the strictest to what the user states."""
+    wanted = pack.problem()
+    most = wanted.loads(pack.dealt_counts).max(axis=0) * LOAD_CAP_OVER_ROUND_ROBIN + 1e-9
+    yield capped(wanted, most)
+    yield wanted
+    yield pack.problem(largest=True)
+
+
+def _no_place(pack: RequestedPack) -> Infeasible:
+    problem = pack.problem(largest=True)
+    need, size = problem.supply @ problem.needs, problem.capacity[0]
+    return Infeasible(
+        f"no way was found to place {problem.instance_count} instances that ask for {need[0]:g} "
+        f"cores, {describe_bytes(need[1])} RAM and {describe_bytes(need[2])} disk in "
+        f"{problem.container_count} containers of at most {problem.most[0]} instances, "
+        f"{size[0]:g} cores, {_bytes(size[1])} RAM and {_bytes(size[2])} disk beside the padding; "
+        "raise topology.stmgrs or the container's size"
+    )
+
+
+def _bytes(amount: float) -> str:
+    return describe_bytes(amount) if amount < float("inf") else "any"

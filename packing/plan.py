@@ -153,7 +153,7 @@ class Plan:
     @cached_property
     def container_sizes(self) -> Floats:
         """What the plan requires of each container: cores, RAM, disk; shape (C, 3)."""
-        sizes = np.empty((self.container_count, 3))
+        sizes = np.empty((self.container_count, 3), order="F")  # a column is read as a whole
         sizes[:, 0] = self.container_cpu_cores
         sizes[:, 1] = self.container_ram_bytes
         sizes[:, 2] = self.container_disk_bytes

@@ -221,9 +221,11 @@ class Needs:
         each = needs.packet_in_cores * packets.into
         each += needs.packet_out_cores * packets.out
         each += needs.fixed_cores
+        each *= placed.totals
         for v in packets.own:
             each[:, v] = 0.0
-        fixed = each @ placed.counts
+        # Where all instances get the same, their share of the output is their share of the number.
+        fixed = each @ placed.sending
         for v, (into, out) in packets.own.items():
             for row in (CONTAINERS, MANAGERS):
                 by_share = (

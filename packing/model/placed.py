@@ -55,7 +55,7 @@ class Placed:
     structure: Structure
     known_plan: Plan | None
     """None where only counts of instances are known."""
-    counts: Floats
+    counts: Ints | Floats
     """Instances of each component in each container; (components, C)."""
     totals: Floats
     """Instances per component, at least 1; (components,)."""
@@ -136,7 +136,7 @@ class Placed:
 
 def place(structure: Structure, plan: Plan) -> Placed:
     """Flows of `structure` between the containers of `plan`."""
-    counts = plan.counts.astype(np.float64)
+    counts = plan.counts
     totals = np.maximum(counts.sum(axis=1), 1.0)
     even = counts / totals[:, None]
     if not structure.routed:
@@ -160,7 +160,7 @@ def place(structure: Structure, plan: Plan) -> Placed:
 def flows_between(  # noqa: PLR0917 - one table after the other
     structure: Structure,
     plan: Plan | None,
-    counts: Floats,
+    counts: Ints | Floats,
     totals: Floats,
     sending: Floats,
     arriving: Floats | None,

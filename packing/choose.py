@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from packing.bounds import Bounds, Gaps, bounds_for, gaps
+from packing.bounds.sentences import against_bounds
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError
 from packing.infeasibility import why_no_plan
@@ -74,6 +76,10 @@ class Decision:
     objective: str
     reasons: tuple[str, ...]
     basis: tuple[Basis, ...]
+    bounds: Bounds | None = None
+    """What no plan that takes no more than the chosen one can do better."""
+    gaps: Gaps | None = None
+    """How far the chosen plan is from that."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +123,20 @@ def choose(
     ranked = [told.get(c.planner, c) for c in ranked]
     base, chosen = told[base.planner], ranked[0]
     assert chosen.plan is not None
-    return Decision(
-        chosen,
-        chosen.plan,
-        tuple(candidates),
-        objective,
-        tuple(_reasons(chosen, ranked, candidates, base, objective)),
-        basis,
+    reasons = _reasons(chosen, ranked, candidates, base, objective)
+    return _with_bounds(
+        Decision(chosen, chosen.plan, tuple(candidates), objective, tuple(reasons), basis), request
     )
+
+
+def _with_bounds(decision: Decision, request: Request) -> Decision:
+    """The decision with how near its plan is to the best possible."""
+    chosen, plan = decision.chosen, decision.plan
+    assert chosen.prediction is not None
+    bounds = bounds_for(request, plan)
+    gap = gaps(plan, chosen.prediction, bounds, chosen.disruption)
+    told = against_bounds(chosen.prediction, bounds, gap, chosen.disruption)
+    return replace(decision, reasons=(*decision.reasons, *told), bounds=bounds, gaps=gap)
 
 
 def _no_plan(
@@ -163,7 +175,9 @@ def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> De
     )
     (candidate,) = _with_intervals([candidate], request)
     reason = "the request changes nothing, so the running plan stays as it is"
-    return Decision(candidate, current, (candidate,), objective, (reason,), basis)
+    return _with_bounds(
+        Decision(candidate, current, (candidate,), objective, (reason,), basis), request
+    )
 
 
 def ask(

@@ -90,6 +90,8 @@ def _mixed(sizes: Floats) -> Floats:
     """Convex combinations of the resources that differ, sizes of one dimension each; (W, K)."""
     used = sizes[:, (sizes > 0).any(axis=0)]
     count = used.shape[1]
+    if not count:
+        return np.zeros((0, len(sizes)))
     weights = [
         np.array(parts) / PARTS
         for parts in itertools.product(range(PARTS + 1), repeat=count)

@@ -10,7 +10,6 @@ when there are more than containers. With costs as in `packing.model.demand`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -25,21 +24,13 @@ from packing.model.saturation import STREAM_MANAGER_CORES
 from packing.model.structure import TUPLE_OVERHEAD_BYTES
 from packing.request import Request
 
-CLOSE = 1e-6
-"""Relative width at which the search ends; its upper end is the bound."""
-ROUNDS = 60
+CLOSE = 1e-4
+"""How far over its capacity a server may be at the bound, relative."""
+ROUNDS = 20
+ALL = ("CPU of all containers", "stream managers")
+"""Kinds of servers that are bounded together."""
 ROUNDING = 1e-9
 """Relative; loads of the model are exact to better than this."""
-
-
-@dataclass(frozen=True)
-class _Items:
-    """What each class of instances costs one kind of server at a load, in cores."""
-
-    each: Floats
-    """One instance; (K,)."""
-    total: float
-    """All instances together, and whatever else comes with the load."""
 
 
 def most_sustainable_load(
@@ -58,27 +49,27 @@ def most_sustainable_load(
         return None
     needed = _Least(request, classes, limits, most_together, cross_tuples_per_s)
     thread, busiest = needed.thread
-    if not needed.rises:
-        return None if np.isinf(thread) else Bound(thread, busiest)
-    high = min(thread, needed.ceiling)
+    high, first = min((thread, busiest), needed.ceiling)
+    if np.isinf(high):
+        return None
     over, what = needed.over(high)
     if over <= 0:
-        return Bound(thread * (1 + ROUNDING), busiest)
+        return Bound(high * (1 + ROUNDING), first)
     low = 0.0
     below, idle = needed.over(0.0)
     if below >= 0:
         return Bound(0.0, idle)
-    # Demand rises with load, so the search narrows from both sides (Illinois method).
+    # Demand bends down with load, so where the chord meets capacity is a little too much.
     for _ in range(ROUNDS):
-        if high - low <= CLOSE * high:
+        if over <= CLOSE:
             break
         middle = (low * over - high * below) / (over - below)
-        middle = min(max(middle, low + 0.01 * (high - low)), high - 0.01 * (high - low))
+        middle = min(middle * (1 + CLOSE / 4), (middle + high) / 2)
         beyond, by = needed.over(middle)
         if beyond > 0:
-            high, over, what, below = middle, beyond, by, below / 2
+            high, over, what = middle, beyond, by
         else:
-            low, below, over = middle, beyond, over / 2
+            low, below = middle, beyond
     return Bound(high * (1 + ROUNDING), what)
 
 
@@ -146,19 +137,16 @@ class _Least:
         return float(self._work.rising_cores.sum()) + manager, manager
 
     @cached_property
-    def rises(self) -> bool:
-        """Whether anything but threads fills up with load."""
-        return self._totals[0] > 0
-
-    @cached_property
-    def ceiling(self) -> float:
-        """A load that is too much for certain, if any is."""
-        found = [
-            capacity / rising
-            for capacity, rising in zip(self._capacities, self._totals, strict=True)
-            if rising > 0 and np.isfinite(capacity)
-        ]
-        return min(found, default=float("inf"))
+    def ceiling(self) -> tuple[float, str]:
+        """A load that is too much even without what does not rise with it, and for what."""
+        return min(
+            (
+                (capacity / rising, kind)
+                for capacity, rising, kind in zip(self._capacities, self._totals, ALL, strict=True)
+                if rising > 0
+            ),
+            default=(float("inf"), ""),
+        )
 
     @cached_property
     def _capacities(self) -> tuple[float, float]:
@@ -189,7 +177,7 @@ class _Least:
         background = costs.manager_idle_cores + costs.container_background_cores
         kinds = (
             (
-                "CPU of all containers",
+                ALL[0],
                 "CPU of a container",
                 self._capacities[0],
                 self._limits.container_cores if self._runtime.enforced_quotas else float("inf"),
@@ -197,7 +185,7 @@ class _Least:
                 background,
             ),
             (
-                "stream managers",
+                ALL[1],
                 "a stream manager",
                 self._capacities[1],
                 STREAM_MANAGER_CORES,

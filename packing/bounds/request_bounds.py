@@ -67,7 +67,18 @@ def bounds_for(request: Request, plan: Plan | None = None, nodes: int = NODES) -
     `nodes` limits the work on the configuration LP, 0 leaves it out. The time that the rest takes
     depends on the number of components, not on parallelism.
     """
-    limits = requested_limits(request) if plan is None else plan_limits(request, plan)
+    if plan is None:
+        return bounds_within(request, requested_limits(request), nodes=nodes)
+    return bounds_within(request, plan_limits(request, plan), plan, nodes)
+
+
+def bounds_within(
+    request: Request, limits: PlanLimits, plan: Plan | None = None, nodes: int = NODES
+) -> Bounds:
+    """Bounds for plans within `limits`, whose instances take what is configured.
+
+    With `plan` they may also take what its instances take, where that is less.
+    """
     sizes = instance_sizes(request)
     classes = share_classes(request)
     least = _least_needs(request, sizes, plan)
@@ -102,7 +113,7 @@ def gaps(
     if disruption is not None:
         disturbed = disruption.stopped_instances + disruption.moved_instances
     return Gaps(
-        containers=max(0, plan.container_count - int(bounds.containers.value)),
+        containers=int(max(0.0, plan.container_count - bounds.containers.value)),
         cross_fraction=max(0.0, prediction.cross_fraction - bounds.cross_fraction),
         sustainable_load=more,
         disturbed_instances=max(0, disturbed - int(bounds.disturbed_instances.value)),
@@ -123,7 +134,7 @@ def _least_needs(request: Request, sizes: InstanceSizes, plan: Plan | None) -> F
 
 
 def _containers(sizes: InstanceSizes, least: Floats, limits: PlanLimits) -> Bound:
-    needs = np.minimum(sizes.needs, least[sizes.component]) if len(least) else sizes.needs
+    needs = np.minimum(sizes.needs, least[sizes.component])
     relative = relative_sizes(needs, limits.usable, limits.max_instances)
     return fewest_containers(sizes.supply, relative)
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from packing.arrays import Floats, Ints
 from packing.bounds.bound import Bound
-from packing.search.kernel import best_content, configurations
+from packing.search.kernel import KernelMissing, best_content, configurations
 from packing.search.problem import PackingProblem
 
 ROUNDS = 2_000
@@ -35,6 +35,8 @@ proof is found."""
 MAX_CLASSES = 400
 """Classes beyond which the LP takes longer than it is worth."""
 MAX_CLIQUES = 5_000
+SOLVED = "configuration LP"
+STOPPED = "configuration LP, stopped early"
 ROUNDING = 1e-9
 """Relative; sums of tuples/s are exact to better than this."""
 
@@ -49,15 +51,14 @@ def most_local_traffic(problem: PackingProblem, nodes: int = NODES) -> Bound:
     if everything <= 0:
         return Bound(0.0, "no traffic")
     most = most_instances(problem)
-    found = [
-        Bound(everything, "all traffic"),
-        _by_pairs(problem, most),
-        _by_cliques(problem, most),
-    ]
+    found = [Bound(everything, "all traffic")]
     if nodes > 0 and problem.class_count <= MAX_CLASSES:
         found.append(_by_configurations(problem, most, nodes))
+    if found[-1].how != SOLVED:
+        # The other two follow from prices, too: from some that are not the best.
+        found += [_by_pairs(problem, most), _by_cliques(problem, most)]
     best = min(found, key=lambda bound: bound.value)
-    return Bound(best.value * (1 + ROUNDING), best.how)
+    return Bound(max(0.0, best.value) * (1 + ROUNDING), best.how)
 
 
 def _within_one(problem: PackingProblem) -> float:
@@ -144,18 +145,21 @@ def _by_configurations(problem: PackingProblem, most: int, nodes: int) -> Bound:
     alike = _alike(problem, most)
     count = problem.container_count
     none = np.zeros((0, alike.class_count), dtype=np.int64)
-    solved = configurations(alike, none, ROUNDS, nodes)
+    try:
+        solved = configurations(alike, none, ROUNDS, nodes)
+    except KernelMissing:
+        return Bound(math.inf, STOPPED)
     price, container = solved.prices[:-1], float(solved.prices[-1])
     sold = float(price @ alike.supply)
     if math.isfinite(solved.gap):
-        return Bound(sold + count * (container + solved.gap), "configuration LP")
+        return Bound(sold + count * (container + solved.gap), SOLVED)
     for leeway in LEEWAY:
         threshold = container + leeway * abs(solved.value) / count
         content, worth, proved = best_content(alike, price, nodes, threshold)
         if proved:
             above = threshold if content is None else worth
-            return Bound(sold + count * above, "configuration LP, stopped early")
-    return Bound(math.inf, "configuration LP, stopped early")
+            return Bound(sold + count * above, STOPPED)
+    return Bound(math.inf, STOPPED)
 
 
 def _alike(problem: PackingProblem, most: int) -> PackingProblem:

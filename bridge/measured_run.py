@@ -156,6 +156,7 @@ def _runtime(raw: Mapping[str, Any]) -> Runtime:
         host_cores=float(raw["measured"]["machine"]["cores"]),
         high_water_bytes=float(high),
         low_water_bytes=float(low),
+        metrics_interval_s=float(config["metrics_interval_s"]),
         simple_jit=simple_jit,
         # These runs are minutes old; only the first tier is done compiling by then.
         warming_up=not simple_jit,

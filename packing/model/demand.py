@@ -14,7 +14,7 @@ import numpy as np
 
 from packing.arrays import Floats
 from packing.model.costs import HeronCosts
-from packing.model.packets import Packets, packet_rates
+from packing.model.packets import Pace, Packets, packet_rates
 from packing.model.placed import Placed
 from packing.model.placed import place as place  # noqa: PLC0414 - exported
 from packing.model.runtime import Runtime
@@ -31,6 +31,8 @@ class Work:
     """The same with waiting: how many executing threads it keeps busy."""
     service_s: Floats
     """Time of a bolt's thread per tuple; 0 for spouts and where nothing arrives."""
+    gateway_cores: Floats
+    """What bytes take of the gateway threads of all instances together."""
     idle_cores: Floats
     """Of one instance."""
     packet_in_s: Floats
@@ -64,6 +66,9 @@ class Demand:
     fixed: Floats
     """Cores of whole containers, and of their stream managers; (2, C)."""
     rising: Floats
+    gateways: Floats
+    """Share of time that the gateway thread of a component's busiest instance is busy with packets;
+    (components,)."""
 
     @property
     def container_fixed(self) -> Floats:
@@ -101,7 +106,7 @@ class Demand:
             v: self.work.idle_cores[v]
             + into * self.work.packet_in_s[v]
             + out * self.work.packet_out_s[v]
-            for v, (into, out) in self.packets.own.items()
+            for v, (into, out, _) in self.packets.own.items()
         }
         fixed = (
             self.work.idle_cores
@@ -123,13 +128,13 @@ class Demand:
     @cached_property
     def packets_in_per_s(self) -> Floats:
         """Packets into each instance; (n,)."""
-        own = {v: into for v, (into, _) in self.packets.own.items()}
+        own = {v: at.into for v, at in self.packets.own.items()}
         return self.placed.per_instance(self.packets.into, own)
 
     @cached_property
     def packets_out_per_s(self) -> Floats:
         """Packets out of each instance; (n,)."""
-        own = {v: out for v, (_, out) in self.packets.own.items()}
+        own = {v: at.out for v, at in self.packets.own.items()}
         return self.placed.per_instance(self.packets.out, own)
 
 
@@ -146,11 +151,12 @@ def _work(s: Structure, costs: HeronCosts, runtime: Runtime) -> Work:
     executed = np.where(s.spout, 0.0, s.rates.input_per_s)
     simple_jit_s = costs.simple_jit_tuple_s if runtime.simple_jit else 0.0
     acked = executed + np.where(s.spout, s.emit_per_s, 0.0) if runtime.acking else 0.0
+    gateway = (s.read_bytes_per_s + s.emit_bytes_per_s) * costs.byte_s
     rising = (
         s.rates.input_per_s * s.cpu_s
         + executed * (costs.tuple_in_s + simple_jit_s)
         + s.emit_per_s * (costs.tuple_out_s + simple_jit_s)
-        + (s.read_bytes_per_s + s.emit_bytes_per_s) * costs.byte_s
+        + gateway
         + acked * costs.ack_s
     )
     thread = rising + executed * s.wait_s
@@ -166,6 +172,7 @@ def _work(s: Structure, costs: HeronCosts, runtime: Runtime) -> Work:
         rising_cores=rising,
         thread_cores=thread,
         service_s=np.divide(thread, executed, out=np.zeros(len(thread)), where=executed > 0),
+        gateway_cores=gateway,
         idle_cores=idle,
         packet_in_s=packet_in_s,
         packet_out_s=packet_out_s,
@@ -213,11 +220,15 @@ class Needs:
         """As `Demand.rising`."""
         self.busiest_thread = float((self.work.thread_cores * placed.largest_share).max())
         """Share of time of the busiest executing thread, per unit of load."""
+        self.gateways_rising: Floats = self.work.gateway_cores * placed.largest_share
+        """What bytes add to `Demand.gateways`, per unit of load; (components,)."""
+        self._pace = Pace(self.work.service_s, self.work.packet_in_s)
 
     def at(self, factor: float = 1.0, duty: float = 1.0) -> Demand:
         """Demand with packets as they are at load `factor` and spout duty `duty`."""
         placed, needs = self.placed, self.work
-        packets = packet_rates(placed, self.runtime, factor, duty)
+        packets = packet_rates(placed, self.runtime, self._pace, factor, duty)
+        gateways = packets.into * needs.packet_in_s + packets.out * needs.packet_out_s
         each = needs.packet_in_cores * packets.into
         each += needs.packet_out_cores * packets.out
         each += needs.fixed_cores
@@ -226,7 +237,8 @@ class Needs:
             each[:, v] = 0.0
         # Where all instances get the same, their share of the output is their share of the number.
         fixed = each @ placed.sending
-        for v, (into, out) in packets.own.items():
+        for v, (into, out, _) in packets.own.items():
+            gateways[v] = (into * needs.packet_in_s[v] + out * needs.packet_out_s[v]).max()
             for row in (CONTAINERS, MANAGERS):
                 by_share = (
                     into * needs.packet_in_cores[row, v]
@@ -235,4 +247,4 @@ class Needs:
                 )
                 fixed[row] += placed.own[v].by_container(by_share, fixed.shape[1])
         fixed += needs.container_cores
-        return Demand(placed, needs, packets, fixed, self.rising)
+        return Demand(placed, needs, packets, fixed, self.rising, gateways)

@@ -23,6 +23,10 @@ class Runtime:
     """Way of a tuple through an instance's socket and back, beside the wait for the drain."""
     quota_period_s: float = 0.1
     """Period of the CPU quota (CFS bandwidth control)."""
+    metrics_interval_s: float = 60.0
+    """How often a container's metrics manager exports (`heron.metrics.export.interval.sec`)."""
+    metrics_export_s: float = 0.07
+    """CPU of one export, in one go: under a tight quota the burst stalls the instances."""
     high_water_bytes: float = 100 * 2**20
     low_water_bytes: float = 50 * 2**20
     simple_jit: bool = False

@@ -1,7 +1,8 @@
 """How much load a plan carries, and what limits it.
 
 Heron's back-pressure stops every spout when one buffer is full, so the whole topology runs at the
-pace of its weakest server: an instance's thread, a container's quota, a stream manager's loop.
+pace of its weakest server: an instance's executor or gateway thread, a container's quota, a stream
+manager's loop.
 """
 
 from __future__ import annotations
@@ -95,32 +96,29 @@ def saturation(placed: Placed, costs: HeronCosts, runtime: Runtime, cores: Float
 def _first_full(needs: Needs, servers: Servers, at_load: Demand) -> tuple[float, Demand]:
     """The load factor at which the first server is full, and demand there.
 
-    Demand is concave in load: packets rise with it and level off. So what a server needs lies
-    above its chords and below its tangents, and with the packets of a load x it is full at a load
-    on the other side of the answer. Both ends of the bracket close in on the answer. Where packets
-    no longer depend on load the first guess is the answer.
+    Packets rise with load. With those of a load x the first server is full at h(x), which falls as
+    x rises, so the answer h(x) = x always lies between x and h(x). Both ends of that bracket close
+    in on it by the secant method, and by halves where a kink throws that off. Where packets no
+    longer depend on load the first guess is the answer.
     """
-    guess = servers.full_at(at_load)
-    if not math.isfinite(guess):
-        return guess, at_load
-    at_guess = needs.at(guess)
-    other = servers.full_at(at_guess)
-    if abs(other - guess) <= CLOSE * guess:
-        return guess, at_guess
-    low, below, high, above = 1.0, at_load, guess, at_guess
-    if guess < 1.0:
-        low, below, high, above = high, above, low, below
-    for _ in range(ROUNDS):
-        high = min(high, max(low, servers.full_between(low, below, high, above)))
-        above = needs.at(high)
-        full = servers.full_at(above)
-        if high - full <= CLOSE * high:
-            break
-        low = max(low, full)
-        below = needs.at(low)
+    before, here = 1.0, at_load
+    full = servers.full_at(at_load)
+    low, high = min(1.0, full), max(1.0, full)
+    guess = full
+    for turn in range(ROUNDS):
+        if not math.isfinite(guess):
+            return guess, here
+        last, here = here, needs.at(guess)
+        full = servers.full_at(here)
+        low, high = max(low, min(guess, full)), min(high, max(guess, full))
         if high - low <= CLOSE * high:
             break
-    return high, above
+        step = servers.full_between(before, last, guess, here)
+        before = guess
+        guess = step if low < step < high and turn % 4 < 3 else (low + high) / 2
+        if not math.isfinite(guess):
+            guess = 2.0 * max(before, low)
+    return guess, here
 
 
 class Servers:
@@ -140,12 +138,15 @@ class Servers:
         self._rising = needs.rising if self._all_rise else np.where(some, needs.rising, 1.0)
         self._capacity = capacity
         self._thread = 1.0 / needs.busiest_thread if needs.busiest_thread > 0 else np.inf
+        self._gateways_rising = needs.gateways_rising
         self._host_cores = needs.runtime.host_cores
 
     def full_at(self, needs: Demand) -> float:
         """Load factor at which the first is full with the packets of `needs`; may be infinite."""
         least = float(((self._capacity - needs.fixed) / self._rising).min())
-        return max(0.0, min(least, self._thread, self._host(needs.fixed[CONTAINERS], 0.0)))
+        gateway = self._gateway(needs.gateways, 0.0)
+        host = self._host(needs.fixed[CONTAINERS], 0.0)
+        return max(0.0, min(least, self._thread, gateway, host))
 
     def full_between(self, low: float, below: Demand, high: float, above: Demand) -> float:
         """The same with packets that rise evenly from those at `low` to those at `high`."""
@@ -154,7 +155,20 @@ class Servers:
         slope = np.maximum(slope, 0.0)
         least = float(((self._capacity - at_none) / (self._rising + slope)).min())
         host = self._host(at_none[CONTAINERS], float(slope[CONTAINERS].sum()))
-        return max(0.0, min(least, self._thread, host))
+        packets = (above.gateways - below.gateways) / (high - low)
+        gateway = self._gateway(below.gateways - packets * low, np.maximum(packets, 0.0))
+        return max(0.0, min(least, self._thread, gateway, host))
+
+    def _gateway(self, packets: Floats, slope: Floats | float) -> float:
+        """Where the first gateway is full that is busy with `packets`, and `slope` per load."""
+        return float(self._gateways_full(packets, slope).min(initial=np.inf))
+
+    def _gateways_full(self, packets: Floats, slope: Floats | float) -> Floats:
+        rising = self._gateways_rising + slope
+        left = np.maximum(1.0 - packets, 0.0)
+        never = np.where(left > 0, np.inf, 0.0)
+        found: Floats = np.divide(left, rising, out=never, where=rising > 0)
+        return found
 
     def _host(self, fixed: Floats, slope: float) -> float:
         if self._host_cores is None:
@@ -163,7 +177,8 @@ class Servers:
         return (self._host_cores - float(fixed.sum())) / rising if rising > 0 else np.inf
 
     def limits(self, needs: Demand) -> tuple[Limit, ...]:
-        """The weakest two containers and stream managers, the busiest thread, and the host."""
+        """The weakest two containers and stream managers, the busiest executor and gateway, and the
+        host."""
         plan = needs.placed.plan
         found: list[Limit] = []
         factors = (self._capacity - needs.fixed) / self._rising
@@ -180,6 +195,10 @@ class Servers:
             at = self._busiest_instance()
             name = f"thread of {plan.components[plan.component[at]]} instance {plan.index[at]}"
             found.append(Limit(name, self._thread, int(plan.container_ids[plan.container[at]])))
+        gateways = self._gateways_full(needs.gateways, 0.0)
+        full = float(gateways.min(initial=np.inf))
+        if full < np.inf:
+            found.append(Limit(f"gateway of {plan.components[int(gateways.argmin())]}", full))
         host = self._host(needs.fixed[CONTAINERS], 0.0)
         if host < np.inf:
             found.append(Limit("CPU of the host", max(0.0, host)))

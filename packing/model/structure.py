@@ -164,6 +164,29 @@ class Structure:
         return found
 
     @cached_property
+    def stream_changes_per_s(self) -> Floats:
+        """How often the stream changes in what a component emits, one packet each; (components,).
+
+        0 for one stream. Per input tuple a stream gets a group of tuples with the chance of its
+        selectivity, at most 1; groups of the same stream that follow each other are one. Of `g`
+        groups, the most frequent stream has `h`: then min(g, 2 (g - h)).
+        """
+        groups: dict[tuple[int, str], float] = {}
+        for i, stream in enumerate(self.topology.streams):
+            u = self.source[i]
+            copies = 1
+            if stream.grouping is Grouping.ALL:
+                copies = self.topology.component(stream.target).parallelism
+            emitted = float(self.rates.stream_per_s[i]) / copies
+            groups[u, stream.stream_id] = min(emitted, float(self.rates.input_per_s[u]))
+        found = np.zeros(len(self.spout))
+        for u in range(len(found)):
+            own = [rate for (source, _), rate in groups.items() if source == u]
+            if len(own) > 1:
+                found[u] = min(sum(own), 2.0 * (sum(own) - max(own)))
+        return found
+
+    @cached_property
     def sink_weights(self) -> Floats:
         """Share of each sink in the tuples that reach sinks; of all bolts where there is no sink.
 

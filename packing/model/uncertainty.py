@@ -10,12 +10,12 @@ What a draw scales, and what it leaves as predicted:
 
 - rates, service times, waiting times, selectivities, tuple sizes: in full, through `Factors`;
 - Heron's costs: one factor for what instances spend and one for stream managers;
-- packets: as predicted (they follow the drain clock and not the load), fewer in back-pressure;
+- packets and bursts: as predicted (they follow the drain clock more than the load), fewer in
+  back-pressure;
 - uneven shares of keyed streams: as predicted;
 - latency: each part of the predicted mean by how that part would change. Waits for the drain clock
   and sockets stay; execution of blocks, queueing and service follow the drawn times per tuple,
-  pooled per component; stalls follow the fourth power of utilisation; full buffers drain at the
-  drawn rate.
+  pooled per component; stalls follow the use of the quotas; full buffers drain at the drawn rate.
 
 Every figure is scaled so that the draw in which nothing is off gives the prediction itself.
 """
@@ -33,7 +33,7 @@ from packing.arrays import Bools, Floats, Ints
 from packing.flows import arriving_shares
 from packing.model.costs import NO_COSTS, HeronCosts
 from packing.model.demand import demand, place
-from packing.model.latency import BUFFERS_IN_BACK_PRESSURE
+from packing.model.latency import BUFFERS_IN_BACK_PRESSURE, quota_stall_s
 from packing.model.packets import DUTY_IN_BACK_PRESSURE
 from packing.model.prediction import DEFAULT_RUNTIME, Prediction, predict_placed
 from packing.model.runtime import Runtime
@@ -341,6 +341,9 @@ class _Evaluated:
         """At the load that is delivered, as in the prediction."""
         self.largest_share = np.zeros(size)
         np.maximum.at(self.largest_share, plan.component, placed.share)
+        self.bursts = calm.packets.bursts.copy()
+        for v, at in calm.packets.own.items():
+            self.bursts[v] = placed.own[v].weight @ at.bursts
         self.mean_share = np.bincount(plan.component, placed.share**2, minlength=size)
 
     def _rising(
@@ -455,15 +458,13 @@ class _Evaluated:
             service_s = np.where(t.executed > 0, service_s, 0.0)
             rate = t.executed * self.mean_share * delivered[:, None]
             duty = np.where(pressed, DUTY_IN_BACK_PRESSURE, 1.0)[:, None]
-            most = self._senders() / period_s * duty
-            packets = np.maximum(np.minimum(rate, most), 1e-12)
-            block_s = np.maximum(rate / packets, 1.0) * service_s
+            bursts = np.maximum(np.minimum(rate, self.bursts * duty), 1e-12)
+            block_s = np.maximum(rate / bursts, 1.0) * service_s
             busy = np.minimum(rate * service_s, MAX_UTILISATION)
-            others = 1.0 - 1.0 / np.maximum(packets * period_s, 1.0)
+            others = 1.0 - 1.0 / np.maximum(bursts * period_s, 1.0)
             queue_s = busy / (1.0 - busy) * block_s / 2 * others
             used = self.predicted.of_containers + delivered[:, None] * self.rising
-            share = np.where(np.isfinite(self.quota) & (self.quota > 0), used / self.quota, 0.0)
-        stall = np.minimum(share, 1.0) ** 4 @ self.sending.T
+        stall = quota_stall_s(used, self.quota, t.runtime) @ self.sending.T
         changing = {
             "blocks": block_s @ (weight * half),
             "queueing": queue_s @ weight,
@@ -490,14 +491,6 @@ class _Evaluated:
         if pressed[0]:
             time_s = _scaled(time_s, self.point.latency.parts_s.get("buffers", float(time_s[0])))
         return np.where(pressed, time_s, 0.0)
-
-    def _senders(self) -> Floats:
-        """Per component: containers from which it gets tuples; at least 1."""
-        s = self.truth.structure
-        found = np.zeros(self.placed.sending.shape)
-        for source, target in zip(s.source, s.target, strict=True):
-            found[target] += self.placed.sending[source] > 0
-        return np.asarray(np.maximum((found > 0).sum(axis=1), 1.0))
 
 
 class _Fixed:

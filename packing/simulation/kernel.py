@@ -818,6 +818,8 @@ def spout_pause(s: Any, i: int) -> None:
         if one.open < 0 and not sim.acking and one.next_due > sim.now + park:
             # Nobody is waiting for this spout: skip the turns that would find nothing.
             pause = park * min(math.ceil((one.next_due - sim.now) / park), 1e6)
+        if m.spout_park_jitter_s > 0.0:
+            pause += m.spout_park_jitter_s * (2.0 * uniform(s) - 1.0)
         wait(s, 2 * i, pause)
         return
     close_packet(s, i)

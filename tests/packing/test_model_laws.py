@@ -155,9 +155,37 @@ def test_demand_of_instances_adds_up_to_that_of_containers(world: World) -> None
 
 
 @law(worlds(), st.floats(1.0, 3.0))
-def test_latency_rises_with_rate(world: World, by: float) -> None:
+def test_what_load_adds_to_latency_rises_with_rate(world: World, by: float) -> None:
+    """All but the drain clock's part, which several senders shorten: their tuples close a set."""
     more = replace(world, profile=scaled_rates(world.profile, by))
     calm, busier = world.predicted(), more.predicted()
+    if factor_of(busier) < 1.0 or calm.latency is None or busier.latency is None:
+        return
+    for part in ("sockets", "blocks", "queueing", "service", "stalls", "buffers"):
+        before, after = calm.latency.parts_s[part], busier.latency.parts_s[part]
+        assert after >= before * (1 - CLOSE), part
+
+
+@law(
+    st.floats(0.1, 3000.0),
+    st.floats(1.0, 3.0),
+    st.sampled_from([0.0, 1e-5, 3e-4]),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_latency_rises_with_rate(
+    rate: float, by: float, service_s: float, bolts: int, enforced: bool
+) -> None:
+    """One sender per container: nothing but the load decides how long a tuple waits."""
+    of = build.chain(*([1] * (bolts + 1)))
+    placed = build.plan(of, {i + 1: [name] for i, name in enumerate(of.names)})
+    runtime = Runtime(enforced_quotas=enforced)
+
+    def at(this: float) -> Prediction:
+        load = Profile({"spout": this}, dict.fromkeys(of.names, service_s))
+        return predict(of, placed, load, runtime=runtime)
+
+    calm, busier = at(rate), at(rate * by)
     if factor_of(busier) < 1.0 or calm.latency is None or busier.latency is None:
         return
     assert busier.latency.mean_s >= calm.latency.mean_s * (1 - CLOSE)

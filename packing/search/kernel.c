@@ -245,6 +245,48 @@ static inline int exchange_fits(const State *s, int32_t c, int32_t u, int32_t v)
     return 1;
 }
 
+/* Gain of container c when one of u leaves (sign -1) or enters (1) and one each of v and w go the
+ * other way. */
+static double trade_gain(const State *s, int32_t c, int32_t u, int32_t v, int32_t w, int32_t sign) {
+    const Problem *p = s->p;
+    const int64_t k = p->classes;
+    const double *q = p->traffic, *pull = s->pull + c * k;
+    double gain = (q[u * k + u] + q[v * k + v] + q[w * k + w]) / 2 - q[u * k + v] - q[u * k + w] +
+                  q[v * k + w] + sign * (pull[u] - pull[v] - pull[w]);
+    gain *= p->local_weight;
+    for (int32_t i = 0; i < p->loads; i++) {
+        if (p->penalty[i] == 0.0) continue;
+        const int32_t l = p->loads;
+        const double before = s->burden[(int64_t)c * l + i];
+        const double after =
+            before + sign * (p->load[u * l + i] - p->load[v * l + i] - p->load[w * l + i]);
+        gain += over(p, c, i, before) - over(p, c, i, after);
+    }
+    if (p->home) {
+        const int32_t which[3] = {u, v, w}, by[3] = {sign, v == w ? -2 * sign : -sign, -sign};
+        for (int32_t i = 0; i < (v == w ? 2 : 3); i++) {
+            const int32_t away = p->home[c * k + which[i]] - s->counts[c * k + which[i]];
+            const int32_t then = away - by[i];
+            gain += p->move_price[which[i]] * ((away > 0 ? away : 0) - (then > 0 ? then : 0));
+        }
+    }
+    return gain;
+}
+
+static inline int trade_fits(const State *s, int32_t c, int32_t u, int32_t v, int32_t w,
+                             int32_t sign) {
+    const Problem *p = s->p;
+    const int32_t d = p->dims;
+    if (s->held[c] - sign > p->most[c] || s->held[c] - sign < 1) return 0;
+    for (int32_t i = 0; i < d; i++) {
+        const double pair = p->needs[v * d + i] + p->needs[w * d + i], one = p->needs[u * d + i];
+        const double in = sign > 0 ? one : pair, out = sign > 0 ? pair : one;
+        if (in > out && s->used[(int64_t)c * d + i] - out + in > p->capacity[(int64_t)c * d + i])
+            return 0;
+    }
+    return 1;
+}
+
 /* Containers that hold some of u's component after u left a for b, and v's after b for a. */
 static inline int stays_spread(const State *s, int32_t a, int32_t b, int32_t u, int32_t v) {
     const Problem *p = s->p;
@@ -262,8 +304,106 @@ static inline int stays_spread(const State *s, int32_t a, int32_t b, int32_t u, 
     return 1;
 }
 
+/* Which classes each container holds, and which containers hold each class, as lists that a random
+ * entry can be taken of. */
+typedef struct {
+    int32_t classes, containers;
+    int32_t *of_container, *container_count, *place_in_container; /* containers x classes */
+    int32_t *of_class, *class_count, *place_in_class;             /* classes x containers */
+} Members;
+
+static void members_free(Members *m) {
+    free(m->of_container);
+    free(m->container_count);
+    free(m->place_in_container);
+    free(m->of_class);
+    free(m->class_count);
+    free(m->place_in_class);
+}
+
+static void enter(Members *m, int32_t c, int32_t u) {
+    const int64_t k = m->classes, n = m->containers;
+    m->place_in_container[c * k + u] = m->container_count[c];
+    m->of_container[c * k + m->container_count[c]++] = u;
+    m->place_in_class[u * n + c] = m->class_count[u];
+    m->of_class[u * n + m->class_count[u]++] = c;
+}
+
+static void leave(Members *m, int32_t c, int32_t u) {
+    const int64_t k = m->classes, n = m->containers;
+    const int32_t at = m->place_in_container[c * k + u];
+    const int32_t last = m->of_container[c * k + --m->container_count[c]];
+    m->of_container[c * k + at] = last;
+    m->place_in_container[c * k + last] = at;
+    const int32_t from = m->place_in_class[u * n + c];
+    const int32_t end = m->of_class[u * n + --m->class_count[u]];
+    m->of_class[u * n + from] = end;
+    m->place_in_class[u * n + end] = from;
+}
+
+static int members_make(Members *m, const State *s, const int32_t *active, int32_t active_count) {
+    const int64_t k = s->p->classes, n = s->p->containers;
+    m->classes = (int32_t)k;
+    m->containers = (int32_t)n;
+    m->of_container = zeros(n * k, sizeof(int32_t));
+    m->container_count = zeros(n, sizeof(int32_t));
+    m->place_in_container = zeros(n * k, sizeof(int32_t));
+    m->of_class = zeros(n * k, sizeof(int32_t));
+    m->class_count = zeros(k, sizeof(int32_t));
+    m->place_in_class = zeros(n * k, sizeof(int32_t));
+    if (!m->of_container || !m->container_count || !m->place_in_container || !m->of_class ||
+        !m->class_count || !m->place_in_class)
+        return 0;
+    for (int32_t i = 0; i < active_count; i++)
+        for (int32_t u = 0; u < k; u++)
+            if (s->counts[active[i] * k + u]) enter(m, active[i], u);
+    return 1;
+}
+
+/* One instance of u more or less in container c, in everything but the sums that `resum` makes. */
+static inline void shift(State *s, Members *m, int32_t c, int32_t u, int32_t sign) {
+    const Problem *p = s->p;
+    const int64_t k = p->classes;
+    int32_t *count = &s->counts[c * k + u];
+    if (sign > 0 && *count == 0) enter(m, c, u);
+    *count += sign;
+    if (*count == 0) leave(m, c, u);
+    s->held[c] += sign;
+    double *pull = s->pull + c * k;
+    const double *row = p->traffic + u * k;
+    if (sign > 0)
+        for (int32_t v = 0; v < k; v++) pull[v] += row[v];
+    else
+        for (int32_t v = 0; v < k; v++) pull[v] -= row[v];
+    if (p->spread) {
+        const int32_t component = p->component_of[u];
+        int32_t *in = &s->inside[(int64_t)c * p->components + component];
+        if (*in == 0) s->occupied[component]++;
+        *in += sign;
+        if (*in == 0) s->occupied[component]--;
+    }
+}
+
+/* Sums against limits are made anew, so that no rounding of earlier steps is left in them. */
+static inline void resum(State *s, const Members *m, int32_t c) {
+    const Problem *p = s->p;
+    const int32_t d = p->dims, l = p->loads;
+    const int64_t k = p->classes;
+    double *used = s->used + (int64_t)c * d, *burden = s->burden + (int64_t)c * l;
+    for (int32_t i = 0; i < d; i++) used[i] = 0.0;
+    for (int32_t i = 0; i < l; i++) burden[i] = 0.0;
+    for (int32_t x = 0; x < m->container_count[c]; x++) {
+        const int32_t u = m->of_container[c * k + x];
+        const double count = s->counts[c * k + u];
+        for (int32_t i = 0; i < d; i++) used[i] += count * p->needs[u * d + i];
+        for (int32_t i = 0; i < l; i++) burden[i] += count * p->load[u * l + i];
+    }
+}
+
 /* Improve `counts` in place, exchanging instances between the `active` containers.
  *
+ * A step takes an instance of a random container to another one, in exchange for one there or for
+ * nothing. Every second time the other container is one that holds a class it talks to.
  * Temperatures fall geometrically from `hot` to `cold`, in units of the objective. Stops early when
  * the objective reaches `target`. Leaves the best state met in `counts` and its objective in
  * `value`. The start must be feasible. */
@@ -274,24 +414,22 @@ EXPORT int anneal(const Problem *p, int32_t *counts, const int32_t *active, int3
     if (!state_make(&s, p, counts)) return NO_MEMORY;
     int status = DONE;
     const int64_t k = p->classes;
-    int64_t n64 = 0;
     for (int32_t c = 0; c < p->containers; c++)
         if (!within(&s, c) || s.held[c] < 1) status = NOT_FEASIBLE;
-    for (int32_t i = 0; i < active_count; i++) n64 += s.held[active[i]];
-    const int32_t n = (int32_t)n64;
-    int32_t *where = zeros(n, sizeof(int32_t)), *what = zeros(n, sizeof(int32_t));
-    int32_t *best = zeros(n, sizeof(int32_t)), *changed = zeros(n, sizeof(int32_t));
-    uint8_t *is_changed = zeros(n, 1);
-    if (!where || !what || !best || !changed || !is_changed) status = NO_MEMORY;
-    if (status == DONE && n > 0) {
-        int32_t at = 0, changed_count = 0;
-        for (int32_t i = 0; i < active_count; i++)
-            for (int32_t u = 0; u < k; u++)
-                for (int32_t x = s.counts[active[i] * k + u]; x > 0; x--) {
-                    where[at] = active[i];
-                    what[at++] = u;
-                }
-        memcpy(best, where, sizeof(int32_t) * (size_t)n);
+    Members m;
+    memset(&m, 0, sizeof m);
+    int32_t *changed = zeros(p->containers, sizeof(int32_t));
+    int32_t *friends = zeros(k * k, sizeof(int32_t)), *friend_count = zeros(k, sizeof(int32_t));
+    uint8_t *is_changed = zeros(p->containers, 1);
+    if (!members_make(&m, &s, active, active_count) || !changed || !friends || !friend_count ||
+        !is_changed)
+        status = NO_MEMORY;
+    if (status == DONE && active_count > 1) {
+        for (int32_t u = 0; u < k; u++)
+            for (int32_t v = 0; v < k; v++)
+                if (p->traffic[u * k + v] > 0) friends[u * k + friend_count[u]++] = v;
+        int32_t changed_count = 0;
+        const int32_t trades = !p->spread && p->dims > 0 && k > 1;
         uint64_t random = seed;
         double now = total_worth(&s), best_value = now, temperature = hot;
         /* The temperature is set anew every so many steps. */
@@ -300,62 +438,79 @@ EXPORT int anneal(const Problem *p, int32_t *counts, const int32_t *active, int3
         const double cooling = hot > 0 ? pow(cold / hot, 1.0 / rounds) : 1.0;
         for (int64_t step = 0; step < steps && best_value < target; step++) {
             if (step % every == 0 && step) temperature *= cooling;
-            const uint64_t bits = next_random(&random);
-            const int32_t i = below((uint32_t)bits, n);
-            const int32_t u = what[i], a = where[i];
-            int32_t j = -1, v = -1, b;
-            const uint64_t more = next_random(&random);
-            if (more & 3) {
-                j = below((uint32_t)(bits >> 32), n);
-                v = what[j];
-                b = where[j];
-                if (v == u) continue;
+            const uint64_t bits = next_random(&random), more = next_random(&random);
+            const int32_t a = active[below((uint32_t)bits, active_count)];
+            const int32_t u =
+                m.of_container[a * k + below((uint32_t)(more >> 40) << 8, m.container_count[a])];
+            int32_t b;
+            if ((bits & (1ULL << 32)) && friend_count[u] > 0) {
+                const int32_t v =
+                    friends[u * k + below((uint32_t)(bits >> 33) << 1, friend_count[u])];
+                if (!m.class_count[v]) continue;
+                b = m.of_class[v * (int64_t)p->containers +
+                               below((uint32_t)(more >> 8), m.class_count[v])];
             } else {
-                b = active[below((uint32_t)(bits >> 32), active_count)];
-                if (s.held[a] < 2) continue;
+                b = active[below((uint32_t)(bits >> 33) << 1, active_count)];
             }
             if (a == b) continue;
-            const double gain = exchange_gain(&s, a, u, v) + exchange_gain(&s, b, v, u);
+            const int32_t choices = m.container_count[b];
+            const uint64_t rest = next_random(&random);
+            /* One choice more: nothing comes back. */
+            const int32_t choice = below((uint32_t)rest, choices + 1);
+            const int32_t v = choice < choices ? m.of_container[b * k + choice] : -1;
+            if (v == u || (v < 0 && s.held[a] < 2)) continue;
+            /* In every fourth exchange two come back. */
+            int32_t w = -1;
+            if (v >= 0 && trades && (more & 3) == 0) {
+                w = m.of_container[b * k + below((uint32_t)(more & 0xFC) << 24, choices)];
+                if (w == u || (w == v && s.counts[b * k + v] < 2)) continue;
+            }
+            const double gain =
+                w < 0 ? exchange_gain(&s, a, u, v) + exchange_gain(&s, b, v, u)
+                      : trade_gain(&s, a, u, v, w, -1) + trade_gain(&s, b, u, v, w, 1);
             if (gain < 0) {
                 if (gain < -16.0 * temperature) continue;
-                const double chance = ((double)(more >> 11) + 0.5) * 0x1.0p-53;
+                const double chance = ((double)(rest >> 32) + 0.5) * 0x1.0p-32;
                 if (gain < temperature * log(chance)) continue;
             }
-            if (v >= 0 && !exchange_fits(&s, a, u, v)) continue;
-            if (!exchange_fits(&s, b, v, u)) continue;
-            if (p->spread && !stays_spread(&s, a, b, u, v)) continue;
-            put(&s, a, u, -1);
-            put(&s, b, u, 1);
-            where[i] = b;
-            if (!is_changed[i]) is_changed[i] = 1, changed[changed_count++] = i;
-            if (v >= 0) {
-                put(&s, b, v, -1);
-                put(&s, a, v, 1);
-                where[j] = a;
-                if (!is_changed[j]) is_changed[j] = 1, changed[changed_count++] = j;
+            if (w < 0) {
+                if (v >= 0 && !exchange_fits(&s, a, u, v)) continue;
+                if (!exchange_fits(&s, b, v, u)) continue;
+            } else if (!trade_fits(&s, a, u, v, w, -1) || !trade_fits(&s, b, u, v, w, 1)) {
+                continue;
             }
-            /* Sums that were added to and taken from many times drift. */
-            recount(&s, a);
-            recount(&s, b);
+            if (p->spread && !stays_spread(&s, a, b, u, v)) continue;
+            shift(&s, &m, a, u, -1);
+            shift(&s, &m, b, u, 1);
+            if (v >= 0) {
+                shift(&s, &m, b, v, -1);
+                shift(&s, &m, a, v, 1);
+            }
+            if (w >= 0) {
+                shift(&s, &m, b, w, -1);
+                shift(&s, &m, a, w, 1);
+            }
+            resum(&s, &m, a);
+            resum(&s, &m, b);
             now += gain;
+            if (!is_changed[a]) is_changed[a] = 1, changed[changed_count++] = a;
+            if (!is_changed[b]) is_changed[b] = 1, changed[changed_count++] = b;
             if (now > best_value + 1e-12 * fabs(best_value)) {
                 best_value = now;
                 for (int32_t x = 0; x < changed_count; x++) {
-                    best[changed[x]] = where[changed[x]];
-                    is_changed[changed[x]] = 0;
+                    const int64_t c = changed[x];
+                    memcpy(counts + c * k, s.counts + c * k, sizeof(int32_t) * (size_t)k);
+                    is_changed[c] = 0;
                 }
                 changed_count = 0;
             }
         }
-        for (int32_t x = 0; x < active_count; x++)
-            memset(counts + active[x] * k, 0, sizeof(int32_t) * (size_t)k);
-        for (int32_t x = 0; x < n; x++) counts[best[x] * k + what[x]]++;
     }
     state_free(&s);
-    free(where);
-    free(what);
-    free(best);
+    members_free(&m);
     free(changed);
+    free(friends);
+    free(friend_count);
     free(is_changed);
     if (status != DONE) return status;
     return value_of(p, counts, value);
@@ -596,7 +751,10 @@ EXPORT int exact(const Problem *p, int32_t *counts, int32_t uniform, int64_t nod
 typedef struct {
     const Problem *p;
     const double *price; /* of one instance of each class */
-    const double *ceiling; /* classes x (classes + 1): most traffic of v with a class from u on */
+    const double *ceiling; /* see ceilings() */
+    int32_t slots;         /* most instances, and the width of `ceiling` */
+    double *unit;          /* classes: what one more of each could add at most */
+    int32_t *fit;          /* classes: how many more there could be of each */
     int32_t *x, *best;
     double *pull, *used;
     double best_value;
@@ -632,33 +790,39 @@ static inline void content_add(const Problem *p, int32_t *x, double *pull, doubl
     for (int32_t i = 0; i < p->dims; i++) used[i] += sign * p->needs[u * p->dims + i];
 }
 
-/* From one instance of `seed`: add what gains most until nothing fits, then exchange one for one or
- * take one away while that gains. The best content on the way is left in x. */
+/* From up to `times` of `seed`, and one of `other` or with several of `seed` as many as fit: add what gains most until nothing
+ * fits, then exchange one for one, add or take away while that gains. The best content on the way
+ * is left in x. `other` is -1 for none. */
 static double content_from(const Problem *p, const double *price, const int32_t *limit,
-                           int32_t seed, int32_t seed2, int32_t *x, int32_t *best, double *pull,
-                           double *used) {
+                           int32_t seed, int32_t times, int32_t other, int32_t *x, int32_t *best,
+                           double *pull, double *used) {
     const int32_t k = p->classes;
     memset(x, 0, sizeof(int32_t) * (size_t)k);
     memset(pull, 0, sizeof(double) * (size_t)k);
     memset(used, 0, sizeof(double) * (size_t)p->dims);
     if (limit[seed] < 1 || !content_fits(p, used, -1, seed)) return -INFINITY;
-    content_add(p, x, pull, used, seed, 1);
-    double value = p->traffic[(int64_t)seed * k + seed] / 2 - price[seed];
+    int32_t held = 0;
+    for (int32_t side = 0; side < 2; side++) {
+        const int32_t u = side ? other : seed;
+        const int32_t most = !side ? times : times > 1 ? p->most[0] - held : 1;
+        for (int32_t i = 0; u >= 0 && i < most && held < p->most[0]; i++) {
+            if (x[u] >= limit[u] || !content_fits(p, used, -1, u)) break;
+            content_add(p, x, pull, used, u, 1);
+            held++;
+        }
+    }
+    double value = content_value(p, price, x);
     double best_value = value;
     memcpy(best, x, sizeof(int32_t) * (size_t)k);
-    int32_t held = 1, wanted = seed2;
     for (;;) {
         int32_t chosen = -1;
         double most = -INFINITY;
         if (held < p->most[0])
             for (int32_t u = 0; u < k; u++) {
                 if (x[u] >= limit[u] || !content_fits(p, used, -1, u)) continue;
-                const double gain =
-                    u == wanted ? INFINITY
-                                : pull[u] + p->traffic[(int64_t)u * k + u] / 2 - price[u];
+                const double gain = pull[u] + p->traffic[(int64_t)u * k + u] / 2 - price[u];
                 if (gain > most) most = gain, chosen = u;
             }
-        wanted = -1;
         if (chosen < 0) break;
         value += pull[chosen] + p->traffic[(int64_t)chosen * k + chosen] / 2 - price[chosen];
         content_add(p, x, pull, used, chosen, 1);
@@ -710,6 +874,34 @@ static int32_t copies_that_fit(const Pricing *s, int32_t u, int32_t slots) {
     return most > 0 ? most : 0;
 }
 
+/* The most that classes from `from` on can add when each instance adds `unit` of its class, at most
+ * `fit` of them and `left` of a resource of which each takes `need` (NULL: one of `left` slots).
+ * Dantzig's bound: best value for what it takes first, the last one in part. */
+static double relaxed(const double *unit, const int32_t *fit, const double *need, int32_t stride,
+                      int32_t from, int32_t k, double left) {
+    double found = 0.0, last = INFINITY;
+    int32_t last_at = -1;
+    for (;;) {
+        double top = 0.0;
+        int32_t at = -1;
+        for (int32_t v = from; v < k; v++) {
+            if (unit[v] <= 0 || !fit[v]) continue;
+            const double takes = need ? need[(int64_t)v * stride] : 1.0;
+            const double worth = takes > 0 ? unit[v] / takes : 1e300;
+            if ((worth < last || (worth == last && v > last_at)) && worth > top)
+                top = worth, at = v;
+        }
+        if (at < 0) return found;
+        const double takes = need ? need[(int64_t)at * stride] : 1.0;
+        const double all = takes * fit[at];
+        if (all >= left && takes > 0) return found + unit[at] * (left > 0 ? left / takes : 0.0);
+        found += unit[at] * fit[at];
+        left -= all;
+        last = top;
+        last_at = at;
+    }
+}
+
 /* Contents whose classes come from `from` on, beside those in x. */
 static void price_step(Pricing *s, int32_t from, int32_t held, double value) {
     const Problem *p = s->p;
@@ -723,30 +915,22 @@ static void price_step(Pricing *s, int32_t from, int32_t held, double value) {
     const int32_t slots = p->most[0] - held;
     if (slots <= 0) return;
     for (int32_t u = from; u < k; u++) {
-        /* Bound on what classes from u on can add: each instance its gain now, and half of the
-         * most that it could exchange with each of the others still to come. */
-        double more = 0.0;
-        int32_t left = slots, fits_u = 0;
-        double last = INFINITY;
-        int32_t last_at = -1;
-        while (left > 0) {
-            double top = 0.0;
-            int32_t at = -1;
-            for (int32_t v = u; v < k; v++) {
-                const double unit = s->pull[v] - s->price[v] + p->traffic[v * k + v] / 2 +
-                                    (slots - 1) * s->ceiling[v * (k + 1) + u] / 2;
-                if ((unit < last || (unit == last && v > last_at)) && unit > top) top = unit, at = v;
-            }
-            if (at < 0) break;
-            const int32_t fit = copies_that_fit(s, at, left);
-            more += fit * top;
-            left -= fit;
-            last = top;
-            last_at = at;
+        /* Bound on what classes from u on can add: each instance its gain now, and half of the most
+         * that it could exchange with the others still to come. */
+        for (int32_t v = u; v < k; v++) {
+            s->unit[v] = s->pull[v] - s->price[v] + p->traffic[v * k + v] / 2 +
+                         s->ceiling[(v * k + u) * s->slots + slots - 1] / 2;
+            s->fit[v] = copies_that_fit(s, v, slots);
         }
-        if (value + more <= s->best_value + 1e-10 * fabs(s->best_value)) return;
-        fits_u = copies_that_fit(s, u, slots);
-        if (fits_u < 1) continue;
+        const double wanted = s->best_value + 1e-10 * fabs(s->best_value) - value;
+        if (relaxed(s->unit, s->fit, NULL, 0, u, (int32_t)k, slots) <= wanted) return;
+        int32_t useless = 0;
+        for (int32_t i = 0; i < p->dims && !useless; i++)
+            useless = isfinite(p->capacity[i]) &&
+                      relaxed(s->unit, s->fit, p->needs + i, p->dims, u, (int32_t)k,
+                              p->capacity[i] - s->used[i]) <= wanted;
+        if (useless) return;
+        if (s->fit[u] < 1) continue;
         const double gain = s->pull[u] - s->price[u] + p->traffic[u * k + u] / 2;
         content_add(p, s->x, s->pull, s->used, u, 1);
         price_step(s, u, held + 1, value + gain);
@@ -754,16 +938,83 @@ static void price_step(Pricing *s, int32_t from, int32_t held, double value) {
     }
 }
 
-/* `ceiling[v][u]`: the most traffic of one instance of v with one of any class from u on. */
-static void ceilings(const Problem *p, double *ceiling) {
+/* `ceiling[v][u][n]`: the most that one instance of v exchanges with n others of classes from u on
+ * in one container. */
+static int ceilings(const Problem *p, double *ceiling, int32_t width) {
     const int64_t k = p->classes;
+    int32_t *fit = zeros(k, sizeof(int32_t));
+    if (!fit) return 0;
     for (int32_t v = 0; v < k; v++) {
-        ceiling[v * (k + 1) + k] = 0.0;
-        for (int32_t u = (int32_t)k - 1; u >= 0; u--) {
-            const double next = ceiling[v * (k + 1) + u + 1], own = p->traffic[v * k + u];
-            ceiling[v * (k + 1) + u] = own > next ? own : next;
+        for (int32_t w = 0; w < k; w++) {
+            /* Beside v. */
+            double most = p->supply[w] - (w == v);
+            for (int32_t i = 0; i < p->dims; i++) {
+                const double need = p->needs[w * p->dims + i];
+                const double left = p->capacity[i] - p->needs[v * p->dims + i];
+                if (need > 0 && left / need + 1e-9 < most) most = floor(left / need + 1e-9);
+            }
+            fit[w] = most > 0 ? (int32_t)(most < 1e9 ? most : 1e9) : 0;
+        }
+        const double *row = p->traffic + v * k;
+        for (int32_t u = 0; u < k; u++) {
+            double least = INFINITY;
+            for (int32_t i = 0; i < p->dims; i++) {
+                if (!isfinite(p->capacity[i])) continue;
+                const double left = p->capacity[i] - p->needs[v * p->dims + i];
+                const double most =
+                    relaxed(row, fit, p->needs + i, p->dims, u, (int32_t)k, left > 0 ? left : 0);
+                if (most < least) least = most;
+            }
+            for (int32_t n = 0; n < width; n++) {
+                const double most = relaxed(row, fit, NULL, 0, u, (int32_t)k, n);
+                ceiling[(v * k + u) * width + n] = most < least ? most : least;
+            }
         }
     }
+    free(fit);
+    return 1;
+}
+
+static int priced(const Problem *p, const double *price, const double *ceiling, int32_t width,
+                  int64_t nodes, int32_t *content, double *value) {
+    const int64_t k = p->classes;
+    Pricing s;
+    memset(&s, 0, sizeof s);
+    s.p = p;
+    s.price = price;
+    s.ceiling = ceiling;
+    s.slots = width;
+    s.x = zeros(k, sizeof(int32_t));
+    s.best = zeros(k, sizeof(int32_t));
+    s.pull = zeros(k, sizeof(double));
+    s.used = zeros(p->dims, sizeof(double));
+    s.unit = zeros(k, sizeof(double));
+    s.fit = zeros(k, sizeof(int32_t));
+    int status = NO_MEMORY;
+    if (s.x && s.best && s.pull && s.used && s.unit && s.fit) {
+        s.best_value = *value;
+        s.nodes = nodes;
+        memcpy(s.best, content, sizeof(int32_t) * (size_t)k);
+        price_step(&s, 0, 0, 0.0);
+        *value = s.best_value;
+        memcpy(content, s.best, sizeof(int32_t) * (size_t)k);
+        status = s.nodes > 0 ? DONE : LIMIT_REACHED;
+    }
+    free(s.x);
+    free(s.best);
+    free(s.pull);
+    free(s.used);
+    free(s.unit);
+    free(s.fit);
+    return status;
+}
+
+/* How many instances one container can hold at most: the width of `ceilings`. */
+static int32_t width_of(const Problem *p) {
+    int64_t all = 0;
+    for (int32_t u = 0; u < p->classes; u++) all += p->supply[u];
+    const int64_t most = p->most[0] < all ? p->most[0] : all;
+    return most > 1 ? (int32_t)most : 1;
 }
 
 /* The content of a container like the first that maximises traffic kept less prices, exactly.
@@ -773,36 +1024,19 @@ static void ceilings(const Problem *p, double *ceiling) {
 EXPORT int best_content(const Problem *p, const double *price, int64_t nodes, int32_t *content,
                         double *value) {
     const int64_t k = p->classes;
-    Pricing s;
-    memset(&s, 0, sizeof s);
-    double *ceiling = zeros(k * (k + 1), sizeof(double));
-    s.p = p;
-    s.price = price;
-    s.ceiling = ceiling;
-    s.x = zeros(k, sizeof(int32_t));
-    s.best = zeros(k, sizeof(int32_t));
-    s.pull = zeros(k, sizeof(double));
-    s.used = zeros(p->dims, sizeof(double));
+    const int32_t width = width_of(p);
+    double *ceiling = zeros(k * k * width, sizeof(double));
     int status = NO_MEMORY;
-    if (ceiling && s.x && s.best && s.pull && s.used) {
-        ceilings(p, ceiling);
-        s.best_value = *value;
-        s.nodes = nodes;
-        memcpy(s.best, content, sizeof(int32_t) * (size_t)k);
-        price_step(&s, 0, 0, 0.0);
-        *value = s.best_value;
-        memcpy(content, s.best, sizeof(int32_t) * (size_t)k);
-        status = s.nodes > 0 ? DONE : LIMIT_REACHED;
-    }
+    if (ceiling && ceilings(p, ceiling, width))
+        status = priced(p, price, ceiling, width, nodes, content, value);
     free(ceiling);
-    free(s.x);
-    free(s.best);
-    free(s.pull);
-    free(s.used);
     return status;
 }
 
 /* ---- the configuration LP ---- */
+
+/* Beyond, contents are not grown from every pair that talks. */
+enum { MANY_CLASSES = 24 };
 
 typedef struct {
     int32_t rows;      /* classes + 1: each class's supply, and the number of containers */
@@ -884,8 +1118,10 @@ EXPORT int configurations(const Problem *p, int32_t *pool, int32_t pool_size, in
     double *worths = zeros(pool_size, sizeof(double)), *pull = zeros(k, sizeof(double));
     double *used = zeros(p->dims, sizeof(double)), *none = zeros(k, sizeof(double));
     int32_t *content = zeros(k, sizeof(int32_t)), *spare = zeros(k, sizeof(int32_t));
+    const int32_t width = width_of(p);
+    double *ceiling = zeros(nodes > 0 ? (int64_t)k * k * width : 1, sizeof(double));
     int status = NO_MEMORY;
-    if (!x.inverse || !x.direction || !x.cost || !worths || !pull || !used || !none || !content ||
+    if (!ceiling || (nodes > 0 && !ceilings(p, ceiling, width)) || !x.inverse || !x.direction || !x.cost || !worths || !pull || !used || !none || !content ||
         !spare)
         goto out;
     status = DONE;
@@ -919,25 +1155,37 @@ EXPORT int configurations(const Problem *p, int32_t *pool, int32_t pool_size, in
         if (enter < 0) {
             /* Nothing known gains: look for contents that do. */
             int32_t added = 0;
-            for (int32_t u = 0; u < k; u++)
-                for (int32_t v = -1; v < k && count < pool_size; v++) {
-                    if (v >= 0 && (v < u || p->traffic[(int64_t)u * k + v] <= 0)) continue;
-                    if (v >= 0 && k > 24) break;
-                    const double kept =
-                        content_from(p, dual, p->supply, u, v, content, spare, pull, used);
-                    if (kept - dual[k] <= tolerance) continue;
-                    int known = 0;
-                    for (int32_t i = count - added; i < count && !known; i++)
-                        known = !memcmp(pool + (int64_t)i * k, content, sizeof(int32_t) * (size_t)k);
-                    if (known) continue;
-                    memcpy(pool + (int64_t)count * k, content, sizeof(int32_t) * (size_t)k);
-                    worths[count++] = content_value(p, none, content);
-                    added++;
-                }
+            for (int32_t thorough = 0; thorough < 2 && !added; thorough++)
+                for (int32_t u = 0; u < k; u++)
+                    for (int32_t v = thorough ? u : -1; v < k; v++) {
+                        if (v >= 0 && (k > MANY_CLASSES || p->traffic[(int64_t)u * k + v] <= 0))
+                            continue;
+                        if (!thorough && v >= 0 && v < u) continue;
+                        const int32_t last = thorough ? width - 1 : 1;
+                        for (int32_t times = 1 + thorough; times <= last && count < pool_size;
+                             times += width > 12 ? width / 6 : 1) {
+                            const double kept = content_from(p, dual, p->supply, u, times, v,
+                                                             content, spare, pull, used);
+                            if (kept - dual[k] <= tolerance) continue;
+                            int known = 0;
+                            for (int32_t i = count - added; i < count && !known; i++)
+                                known = !memcmp(pool + (int64_t)i * k, content,
+                                                sizeof(int32_t) * (size_t)k);
+                            if (known) continue;
+                            memcpy(pool + (int64_t)count * k, content,
+                                   sizeof(int32_t) * (size_t)k);
+                            worths[count++] = content_value(p, none, content);
+                            added++;
+                        }
+                    }
             if (!added && count < pool_size && nodes > 0) {
                 double found = dual[k] + tolerance;
                 memset(content, 0, sizeof(int32_t) * (size_t)k);
-                const int proved = best_content(p, dual, nodes, content, &found);
+                const int proved = priced(p, dual, ceiling, width, nodes, content, &found);
+                if (proved == NO_MEMORY) {
+                    status = NO_MEMORY;
+                    goto out;
+                }
                 if (found > dual[k] + tolerance) {
                     memcpy(pool + (int64_t)count * k, content, sizeof(int32_t) * (size_t)k);
                     worths[count++] = content_value(p, none, content);
@@ -958,6 +1206,7 @@ EXPORT int configurations(const Problem *p, int32_t *pool, int32_t pool_size, in
     *value = 0.0;
     for (int32_t i = 0; i < m; i++) *value += x.cost[i] * level[i];
 out:
+    free(ceiling);
     free(x.inverse);
     free(x.direction);
     free(x.cost);

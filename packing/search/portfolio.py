@@ -22,10 +22,10 @@ from packing.search.starts import by_rules, completed, finished, load_weight, re
 SMALL = 12
 """Instances up to which all states are looked at."""
 EXACT_NODES = 100_000
-PROOF_NODES = 2_000
+PROOF_NODES = 0
 """Branch and bound nodes spent on proving the configuration LP; few classes need no more."""
-STEPS_AT_ONE = 2_500.0
-STEPS_EXPONENT = 0.65
+STEPS_AT_ONE = 6_000.0
+STEPS_EXPONENT = 0.5
 """Annealing steps of the default effort: `STEPS_AT_ONE * instances^STEPS_EXPONENT`."""
 SCHEDULES = ((0.1, 0.003), (0.03, 0.003), (0.3, 0.003), (0.1, 0.01))
 """First and last temperature of a round, over the largest traffic between two instances; rounds

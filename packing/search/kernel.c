@@ -642,6 +642,10 @@ static void exact_step(Exact *e, int32_t at, int32_t opened, double local, doubl
     const int64_t k = p->classes;
     if (e->nodes <= 0) return;
     e->nodes--;
+    /* Containers that are still empty need one each. */
+    int32_t empty = 0;
+    for (int32_t c = 0; c < p->containers; c++) empty += e->s.held[c] == 0;
+    if (empty > e->n - at) return;
     if (at == e->n) {
         if (p->spread)
             for (int32_t u = 0; u < k; u++) {
@@ -658,10 +662,6 @@ static void exact_step(Exact *e, int32_t at, int32_t opened, double local, doubl
         }
         return;
     }
-    /* Containers that are still empty need one each. */
-    int32_t empty = 0;
-    for (int32_t c = 0; c < p->containers; c++) empty += e->s.held[c] == 0;
-    if (empty > e->n - at) return;
     double possible = local + e->tail[at] + e->self[at];
     for (int32_t i = at; i < e->n;) {
         const int32_t u = e->what[i];
@@ -912,7 +912,7 @@ static void price_step(Pricing *s, int32_t from, int32_t held, double value) {
         s->best_value = value;
         memcpy(s->best, s->x, sizeof(int32_t) * (size_t)k);
     }
-    const int32_t slots = p->most[0] - held;
+    const int32_t slots = s->slots - held;
     if (slots <= 0) return;
     for (int32_t u = from; u < k; u++) {
         /* Bound on what classes from u on can add: each instance its gain now, and half of the most

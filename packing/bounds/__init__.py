@@ -6,6 +6,24 @@ how far a plan is from them.
 
 from packing.bounds.bound import Bound
 from packing.bounds.limits import PlanLimits
-from packing.bounds.request_bounds import Bounds, Gaps, bounds_for, bounds_within, gaps
+from packing.bounds.request_bounds import (
+    QUICK,
+    Bounds,
+    Effort,
+    Gaps,
+    bounds_for,
+    bounds_within,
+    gaps,
+)
 
-__all__ = ["Bound", "Bounds", "Gaps", "PlanLimits", "bounds_for", "bounds_within", "gaps"]
+__all__ = [
+    "QUICK",
+    "Bound",
+    "Bounds",
+    "Effort",
+    "Gaps",
+    "PlanLimits",
+    "bounds_for",
+    "bounds_within",
+    "gaps",
+]

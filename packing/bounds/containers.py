@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 
@@ -92,12 +93,14 @@ def _mixed(sizes: Floats) -> Floats:
     count = used.shape[1]
     if not count:
         return np.zeros((0, len(sizes)))
-    weights = [
-        np.array(parts) / PARTS
-        for parts in itertools.product(range(PARTS + 1), repeat=count)
-        if sum(parts) == PARTS
-    ]
-    return np.array(weights).reshape(-1, count) @ used.T
+    return np.asarray(_weights(count) @ used.T, dtype=np.float64)
+
+
+@cache
+def _weights(count: int) -> Floats:
+    """All weights of `count` resources in multiples of one over `PARTS`; rows sum to 1."""
+    parts = [p for p in itertools.product(range(PARTS + 1), repeat=count) if sum(p) == PARTS]
+    return np.array(parts, dtype=np.float64) / PARTS
 
 
 def _largest_sum(supply: Ints, sizes: Floats) -> float:

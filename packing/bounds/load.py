@@ -97,9 +97,7 @@ class _Least:
     @cached_property
     def thread(self) -> tuple[float, str]:
         """Load that fills the busiest executing thread, and whose it is."""
-        largest = np.zeros(len(self._s.spout))
-        np.maximum.at(largest, self._of, self._classes.least_share)
-        busy = self._work.thread_cores * largest
+        busy = self._work.thread_cores * self._classes.hottest
         at = int(np.argmax(busy))
         if busy[at] <= 0:
             return float("inf"), ""

@@ -14,7 +14,7 @@ from packing.bounds.instances import InstanceSizes, instance_sizes
 from packing.bounds.limits import PlanLimits, plan_limits, requested_limits
 from packing.bounds.load import most_sustainable_load
 from packing.bounds.moves import fewest_disturbed
-from packing.bounds.shares import ShareClasses, share_classes
+from packing.bounds.shares import MAX_CLASSES, ShareClasses, share_classes
 from packing.bounds.traffic import NODES, most_instances, most_local_traffic
 from packing.disruption import Disruption
 from packing.model import Prediction
@@ -61,33 +61,42 @@ class Gaps:
     """Running instances that need not stop or move."""
 
 
-def bounds_for(request: Request, plan: Plan | None = None, nodes: int = NODES) -> Bounds:
-    """Bounds for plans that keep the rules of `request`; with `plan`, that take no more than it.
+@dataclass(frozen=True)
+class Effort:
+    """How much work bounds may be; more makes that on traffic closer."""
 
-    `nodes` limits the work on the configuration LP, 0 leaves it out. The time that the rest takes
-    depends on the number of components, not on parallelism.
-    """
+    nodes: int = NODES
+    """Of each branch and bound in the configuration LP; 0 leaves the LP out."""
+    classes: int = MAX_CLASSES
+    """In which instances are told apart by their shares, about, where these differ."""
+
+
+QUICK = Effort()
+"""A few ms, whatever the parallelism; some more where keys are skewed in many components."""
+
+
+def bounds_for(request: Request, plan: Plan | None = None, effort: Effort = QUICK) -> Bounds:
+    """Bounds for plans that keep the rules of `request`; with `plan`, that take no more than it."""
     if plan is None:
-        return bounds_within(request, requested_limits(request), nodes=nodes)
-    return bounds_within(request, plan_limits(request, plan), plan, nodes)
+        return bounds_within(request, requested_limits(request), effort=effort)
+    return bounds_within(request, plan_limits(request, plan), plan, effort)
 
 
 def bounds_within(
-    request: Request, limits: PlanLimits, plan: Plan | None = None, nodes: int = NODES
+    request: Request, limits: PlanLimits, plan: Plan | None = None, effort: Effort = QUICK
 ) -> Bounds:
     """Bounds for plans within `limits`, whose instances take what is configured.
 
     With `plan` they may also take what its instances take, where that is less.
     """
     sizes = instance_sizes(request)
-    classes = share_classes(request)
+    classes = share_classes(request, effort.classes)
     least = _least_needs(request, sizes, plan)
-    problem = _problem(request, classes, least[classes.component], limits)
+    problem = _problem(request, classes, least, limits)
     total = request.prepared.traffic_per_s
+    local = Bound(total, "ids decide which instances are hot")
     if classes.certain:
-        local = most_local_traffic(problem, nodes)
-    else:
-        local = Bound(total, "ids decide which instances are hot")
+        local = most_local_traffic(problem, effort.nodes)
     cross = max(0.0, total - local.value)
     return Bounds(
         limits=limits,
@@ -140,7 +149,7 @@ def _containers(sizes: InstanceSizes, least: Floats, limits: PlanLimits) -> Boun
 
 
 def _problem(
-    request: Request, classes: ShareClasses, needs: Floats, limits: PlanLimits
+    request: Request, classes: ShareClasses, least: Floats, limits: PlanLimits
 ) -> PackingProblem:
     """Instances that share at least as much, and take no more, than those of any plan."""
     count, instances = limits.containers, int(classes.supply.sum())
@@ -148,7 +157,7 @@ def _problem(
     return PackingProblem(
         traffic=_most_traffic(request, classes),
         supply=classes.supply,
-        needs=needs,
+        needs=least[classes.component],
         capacity=np.tile(limits.usable, (count, 1)),
         most=np.full(count, int(most), dtype=np.int64),
         load=np.zeros((len(classes.supply), 1)),

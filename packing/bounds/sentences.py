@@ -23,7 +23,7 @@ def against_bounds(
 
 
 def _traffic(prediction: Prediction, bounds: Bounds, gap: Gaps) -> list[str]:
-    if prediction.traffic_tuples_per_s <= 0:
+    if prediction.traffic_tuples_per_s <= 0 or (gap.cross_fraction > 0 >= bounds.cross_fraction):
         return []
     size = f"{_containers_of(prediction.containers)} of this size"
     shown = f"cross traffic {prediction.cross_fraction:.1%}"

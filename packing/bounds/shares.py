@@ -17,8 +17,10 @@ from packing.key_skew import Order
 from packing.model.structure import Structure
 from packing.request import Request
 
-MAX_CLASSES = 16
-"""Per component; more make the configuration LP slow."""
+MAX_CLASSES = 20
+"""Of all components together; more make the configuration LP slow."""
+MIN_CLASSES = 2
+"""Per component whose instances differ."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class ShareClasses:
     """And at most; (K,)."""
     most_received: Floats
     """Share of each stream that one instance of a class gets at most; (streams, K)."""
+    hottest: Floats
+    """Share of the component's input that its hottest instance handles at least; (components,)."""
     certain: bool
     """Whether all plans have the same shares. False where some streams follow task ids and others
     component indexes, so that a plan decides which shares meet in one instance; then
@@ -50,8 +54,8 @@ class _Uneven:
     certain: bool
 
 
-def share_classes(request: Request) -> ShareClasses:
-    """The instances of `request` by their shares."""
+def share_classes(request: Request, most_classes: int = MAX_CLASSES) -> ShareClasses:
+    """The instances of `request` by their shares, in about `most_classes` classes."""
     prepared = request.prepared
     component: list[int] = []
     supply: list[int] = []
@@ -59,10 +63,14 @@ def share_classes(request: Request) -> ShareClasses:
     most: list[float] = []
     received: list[Floats] = []
     certain = True
-    routed = set(prepared.routed)
+    routed = {v for v in prepared.routed if prepared.topology.components[v].parallelism > 1}
+    even = len(prepared.topology.components) - len(routed)
+    each = max(MIN_CLASSES, (most_classes - even) // max(1, len(routed)))
+    hottest = np.zeros(len(prepared.topology.components))
     for v, this in enumerate(prepared.topology.components):
         count = this.parallelism
-        if v not in routed or count < 2:
+        if v not in routed:
+            hottest[v] = 1.0 / count
             component.append(v)
             supply.append(count)
             least.append(1.0 / count)
@@ -71,7 +79,8 @@ def share_classes(request: Request) -> ShareClasses:
             continue
         uneven = _uneven(prepared, v, count)
         certain &= uneven.certain
-        for members in _groups(uneven.share):
+        hottest[v] = uneven.share.max()
+        for members in _groups(uneven.share, each):
             component.append(v)
             supply.append(len(members))
             least.append(float(uneven.share[members].min()))
@@ -83,6 +92,7 @@ def share_classes(request: Request) -> ShareClasses:
         np.array(least),
         np.array(most),
         np.array(received).reshape(len(component), -1).T,
+        hottest,
         certain,
     )
 
@@ -117,15 +127,15 @@ def _uneven(prepared: Structure, v: int, count: int) -> _Uneven:
     return _Uneven(base + hotter + other.min(), received, certain=False)
 
 
-def _groups(shares: Floats) -> list[Ints]:
-    """Positions in groups of equal or near shares, largest first; at most `MAX_CLASSES`.
+def _groups(shares: Floats, most: int) -> list[Ints]:
+    """Positions in groups of equal or near shares, largest first; at most `most`.
 
     The widest group, by its span times its members, is cut at its widest step.
     """
     order = np.argsort(-shares, kind="stable")
     ordered = shares[order]
     cuts = [0, len(order)]
-    while len(cuts) - 1 < MAX_CLASSES:
+    while len(cuts) - 1 < most:
         spans = [
             (float(ordered[a] - ordered[b - 1]) * (b - a), a, b)
             for a, b in itertools.pairwise(cuts)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bridge.comparison import request_for
 from bridge.heron_costs import shipped_costs
 from bridge.workload import load_workload, workload_paths
-from packing.bounds import bounds_for, bounds_within, gaps
+from packing.bounds import Effort, bounds_for, bounds_within, gaps
 from packing.bounds.limits import plan_limits, requested_limits
 from packing.bounds.sentences import against_bounds
 from packing.choose import choose, judge
@@ -135,7 +135,7 @@ def test_no_placement_is_better_than_its_bounds(drawn: tuple[Request, int, float
         total_cores=containers * cores,
     )
     bounds = bounds_within(request, limits)
-    cheap = bounds_within(request, limits, nodes=0)
+    cheap = bounds_within(request, limits, effort=Effort(nodes=0))
     assert cheap.cross_tuples_per_s.value <= bounds.cross_tuples_per_s.value * (1 + 1e-6)
     least_cross, most_load, fits = math.inf, 0.0, False
     for this in placements(request.topology, containers, cores):
@@ -195,7 +195,7 @@ def test_the_best_known_plans_are_within_the_bounds(name: str) -> None:
     assert found.sustainable_load_factor <= bounds.sustainable_load_factor.value
     # The optimiser's plans have at most as many containers.
     asked = requested_limits(request)
-    fewest = int(bounds_within(request, asked, nodes=0).containers.value)
+    fewest = int(bounds_within(request, asked, effort=Effort(nodes=0)).containers.value)
     with_fewer = [
         bounds_within(request, replace(asked, containers=count)).cross_fraction
         for count in np.linspace(fewest, asked.containers, 8).astype(int).tolist()
@@ -210,10 +210,12 @@ SOLVED = [name for name in sorted(WORKLOADS) if int(name.rpartition("-")[2]) <= 
 def test_the_configuration_lp_is_solved(name: str) -> None:
     request = request_for(load_workload(WORKLOADS[name]))
     asked = requested_limits(request)
-    fewest = int(bounds_within(request, asked, nodes=0).containers.value)
+    fewest = int(bounds_within(request, asked, effort=Effort(nodes=0)).containers.value)
     assert bounds_within(request, asked).cross_tuples_per_s.how == "configuration LP"
     least = min(
-        bounds_within(request, replace(asked, containers=count), nodes=1_000_000).cross_fraction
+        bounds_within(
+            request, replace(asked, containers=count), effort=Effort(nodes=1_000_000)
+        ).cross_fraction
         for count in range(fewest, asked.containers + 1)
     )
     # The same LP by another program, for at most that many containers, which may be empty.
@@ -297,6 +299,25 @@ def test_a_hot_instance_bounds_more_than_even_ones() -> None:
 
     assert bounded(Grouping.GLOBAL) == pytest.approx(0.25)
     assert bounded(Grouping.SHUFFLE) == pytest.approx(0.5)
+
+
+def test_skewed_keys_are_bounded_closer_in_more_classes() -> None:
+    of = topology({"spout": 8, "bolt": 12}, [("spout", "bolt", Grouping.FIELDS)])
+    shares = np.array([1.0 / (i + 1) for i in range(12)])
+    keys = {("spout", "bolt", "default"): tuple((shares / shares.sum()).tolist())}
+    request = Request(
+        of, Constraints(container_count=4, max_instances=6), profile=Profile(key_shares=keys)
+    )
+    limits = requested_limits(request)
+    found = [
+        bounds_within(request, limits, effort=Effort(classes=classes)).cross_fraction
+        for classes in (3, 6, 13)
+    ]
+    assert found == sorted(found)
+    assert found[0] < found[-1] - 0.01
+    placed = judge("stream_affinity", stream_affinity(request), request).prediction
+    assert placed is not None
+    assert found[-1] <= placed.cross_fraction
 
 
 def test_ids_that_decide_who_is_hot_leave_traffic_unbounded() -> None:
@@ -397,7 +418,7 @@ def test_no_update_disturbs_fewer(request: Request, containers: int) -> None:
     assume(request.current.instance_count <= 5)
     assume(containers <= sum(request.parallelism.values()))
     limits = replace(requested_limits(request), containers=containers)
-    bound = bounds_within(request, limits, nodes=0).disturbed_instances.value
+    bound = bounds_within(request, limits, effort=Effort(nodes=0)).disturbed_instances.value
     assert bound <= fewest_disturbed(request, containers)
 
 

@@ -16,22 +16,14 @@ from packing.arrays import Floats, Ints
 from packing.bounds.containers import RESOURCES, fewest_by_resource, relative_sizes
 from packing.bounds.instances import instance_sizes
 from packing.constraints import Constraints
+from packing.container_size import MAX_INSTANCES_KEY, SIZE_KEYS, resized, smallest_size, stated
 from packing.planners.placement import resource_row, stated_sizes
 from packing.request import Request
-from packing.resources import GIB, MIB, describe_bytes
+from packing.resources import describe_bytes
 
-KEYS = (
-    "topology.container.cpu",
-    "topology.container.ram",
-    "topology.container.disk",
-    "topology.container.max.instances",
-)
+KEYS = (*SIZE_KEYS, MAX_INSTANCES_KEY)
 """What states each of `RESOURCES`."""
 
-ROUND_CORES = 0.5
-ROUND_BYTES = 64 * MIB
-ROUND_LARGE_BYTES = GIB // 2
-"""Sizes from 10 GiB up are proposed in steps of this, as they are written with one decimal."""
 GROWTH = 1.05
 """Factor by which a size grows that fits by the sums and yet leaves gaps."""
 TRIES = 12
@@ -79,8 +71,8 @@ class Shortage:
         if self.more_containers is not None:
             ways.append(f"{_counted(self.more_containers, 'container')} of that size")
         if self.larger:
-            stated = _listed([_stated(key, value) for key, value in self.larger.items()])
-            ways.append(f"{self.containers} with {stated}")
+            sizes = _listed([stated(key, value) for key, value in self.larger.items()])
+            ways.append(f"{self.containers} with {sizes}")
         if not ways:
             return f"{says}; ask for fewer or smaller instances"
         return f"{says}; {', or '.join(ways)} would fit"
@@ -136,7 +128,7 @@ def with_containers(request: Request, containers: int) -> Request:
 
 def with_sizes(request: Request, larger: Mapping[str, float]) -> Request:
     """The same request with other sizes of a container, by configuration key."""
-    return replace(request, constraints=_resized(request.constraints, larger))
+    return replace(request, constraints=resized(request.constraints, larger))
 
 
 @dataclass(frozen=True)
@@ -286,23 +278,23 @@ def _larger(
 ) -> Mapping[str, float]:
     """Sizes with which `containers` hold all: those that are short grow, and no others."""
     constraints = request.constraints
-    stated = [*constraints.stated_container, constraints.max_instances]
+    limits = [*constraints.stated_container, constraints.max_instances]
     least = [_least_usable(room, containers, r) for r in range(len(RESOURCES))]
     usable = np.append(room.usable, room.most)
-    short = [r for r in range(len(RESOURCES)) if stated[r] is not None and least[r] > usable[r]]
+    short = [r for r in range(len(RESOURCES)) if limits[r] is not None and least[r] > usable[r]]
     if not short:  # together only
-        short = [r for r in range(len(RESOURCES)) if stated[r] is not None]
+        short = [r for r in range(len(RESOURCES)) if limits[r] is not None]
     factor = 1.0
     for _ in range(TRIES):
         wanted = {KEYS[r]: factor * max(least[r], usable[r]) for r in short}
         larger = {
-            key: _to_state(constraints, key, value)
+            key: smallest_size(constraints, key, value)
             for key, value in wanted.items()
             if math.isfinite(value)
         }
         if len(larger) < len(wanted) or any(math.isinf(value) for value in larger.values()):
             return {}
-        changed = _resized(constraints, larger)
+        changed = resized(constraints, larger)
         grown = _Room.of(request, changed)
         if grown.places(containers) == grown.instances and can_plan(with_sizes(request, larger)):
             return larger
@@ -338,36 +330,6 @@ def _least_usable(room: _Room, containers: int, resource: int) -> float:
     return high
 
 
-def _to_state(constraints: Constraints, key: str, usable: float) -> float:
-    """The size to configure for `usable` beside the padding, rounded up to what reads well."""
-    at = KEYS.index(key)
-    if at == 3:
-        return math.ceil(usable - 1e-9)
-    unit = ROUND_CORES if at == 0 else ROUND_BYTES
-    size = usable
-    for _ in range(60):
-        if at and size >= 10 * GIB:
-            unit = ROUND_LARGE_BYTES
-        size = math.ceil(size / unit - 1e-9) * unit
-        padding = resource_row(_resized(constraints, {key: size}).padding)[at]
-        missing = usable - (size - padding)
-        if missing <= 1e-9:
-            return size if at == 0 else int(size)
-        size += max(missing, unit)
-    return math.inf  # the padding grows as fast as the container
-
-
-def _resized(constraints: Constraints, larger: Mapping[str, float]) -> Constraints:
-    fields = (
-        "container_cpu_cores", "container_ram_bytes", "container_disk_bytes", "max_instances"
-    )  # fmt: skip
-    changes = {
-        fields[KEYS.index(key)]: float(value) if key == KEYS[0] else int(value)
-        for key, value in larger.items()
-    }
-    return replace(constraints, **changes)  # type: ignore[arg-type]
-
-
 def _described(constraints: Constraints) -> str:
     """`4 cores and 4096 MiB RAM (1 core and 1024 MiB RAM of it padding)`."""
     cores, ram, disk = constraints.stated_container
@@ -387,12 +349,6 @@ def _described(constraints: Constraints) -> str:
     if constraints.max_instances is not None:
         size += f" and at most {_counted(constraints.max_instances, 'instance')}"
     return size
-
-
-def _stated(key: str, value: float) -> str:
-    if key in KEYS[1:3]:
-        return f"{key}={value:.0f} ({describe_bytes(value)})"
-    return f"{key}={value:g}"
 
 
 def _cores(amount: float) -> str:

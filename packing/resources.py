@@ -22,6 +22,11 @@ class Resources:
     ram_bytes: int
     disk_bytes: int
 
+    @property
+    def row(self) -> tuple[float, int, int]:
+        """Cores, RAM bytes, disk bytes."""
+        return (self.cpu_cores, self.ram_bytes, self.disk_bytes)
+
     def __add__(self, other: Resources) -> Resources:
         """Sum, resource by resource."""
         return Resources(

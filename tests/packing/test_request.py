@@ -368,7 +368,7 @@ def changed(column: str, at: int, value: float) -> Plan:
                 ),
             },
             "an instance of component 'b1' asks for 5120 MiB RAM of the 3072 MiB (1024 MiB are "
-            "padding) in a container; raise topology.container.cpu/ram/disk",
+            "padding) in a container; state topology.container.ram=6442450944 (6144 MiB), or lower",
         ),
     ],
 )
@@ -411,6 +411,35 @@ def test_a_component_missing_from_the_running_plan() -> None:
 def test_a_pack_that_cannot_be(constraints: Constraints, complaint: str) -> None:
     with refused(complaint):
         Request(OF, constraints)
+
+
+def test_the_sizes_that_are_proposed_hold_every_component() -> None:
+    small = Constraints(
+        container_cpu_cores=2.0,
+        container_ram_bytes=2 * GIB,
+        padding_percentage=20,
+        component_cpu_cores={"spout": 2.0, "b1": 3.0},
+        component_ram_bytes={"spout": 3 * GIB, "b1": 2 * GIB},
+    )
+    with pytest.raises(InvalidRequest) as told:
+        Request(OF, small)
+    sizes = "state topology.container.cpu=4 and topology.container.ram=4294967296 (4096 MiB), or"
+    assert sizes in str(told.value)
+    Request(OF, replace(small, container_cpu_cores=4.0, container_ram_bytes=4 * GIB))
+    for less in ({"container_cpu_cores": 3.5}, {"container_ram_bytes": 4 * GIB - 64 * MIB}):
+        with pytest.raises(InvalidRequest):
+            Request(
+                OF,
+                replace(
+                    small, **{"container_cpu_cores": 4.0, "container_ram_bytes": 4 * GIB, **less}
+                ),  # type: ignore[arg-type]
+            )
+
+
+def test_no_size_is_proposed_when_padding_takes_it_all() -> None:
+    greedy = Constraints(container_ram_bytes=2 * GIB, padding_percentage=100)
+    with refused("lower topology.container.padding.percentage, or lower what"):
+        Request(OF, greedy)
 
 
 def test_changes_need_a_plan() -> None:

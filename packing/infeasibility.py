@@ -26,6 +26,8 @@ KEYS = (*SIZE_KEYS, MAX_INSTANCES_KEY)
 
 GROWTH = 1.05
 """Factor by which a size grows that fits by the sums and yet leaves gaps."""
+CLOSE = 1e-3
+"""Relative width at which the search for a size ends; sizes are rounded up anyway."""
 TRIES = 12
 """Plans tried for each proposal."""
 
@@ -284,22 +286,31 @@ def _larger(
     short = [r for r in range(len(RESOURCES)) if limits[r] is not None and least[r] > usable[r]]
     if not short:  # together only
         short = [r for r in range(len(RESOURCES)) if limits[r] is not None]
-    factor = 1.0
-    for _ in range(TRIES):
-        wanted = {KEYS[r]: factor * max(least[r], usable[r]) for r in short}
-        larger = {
-            key: smallest_size(constraints, key, value)
-            for key, value in wanted.items()
-            if math.isfinite(value)
+
+    def sizes(factor: float) -> dict[str, float]:
+        return {
+            KEYS[r]: smallest_size(constraints, KEYS[r], factor * max(least[r], usable[r]))
+            for r in short
         }
-        if len(larger) < len(wanted) or any(math.isinf(value) for value in larger.values()):
+
+    def fits(larger: Mapping[str, float]) -> bool:
+        grown = _Room.of(request, resized(constraints, larger))
+        return grown.places(containers) == grown.instances and can_plan(with_sizes(request, larger))
+
+    smallest = found = sizes(1.0)
+    for tries in range(TRIES):
+        if not all(math.isfinite(size) for size in found.values()):
             return {}
-        changed = resized(constraints, larger)
-        grown = _Room.of(request, changed)
-        if grown.places(containers) == grown.instances and can_plan(with_sizes(request, larger)):
-            return larger
-        factor *= GROWTH
-    return {}
+        if fits(found):
+            break
+        found = sizes(GROWTH ** (tries + 1))
+    else:
+        return {}
+    # One of them may have had to grow, and the others with it.
+    for key, size in smallest.items():
+        if size < found[key] and fits({**found, key: size}):
+            found = {**found, key: size}
+    return found
 
 
 def _least_usable(room: _Room, containers: int, resource: int) -> float:
@@ -319,9 +330,7 @@ def _least_usable(room: _Room, containers: int, resource: int) -> float:
 
     if fits(low):
         return low
-    for _ in range(40):
-        if high - low <= 1e-6 * high:
-            break
+    while high - low > CLOSE * high:
         middle = (low + high) / 2
         if fits(middle):
             high = middle

@@ -7,7 +7,8 @@ component is its lowest task, and shares by task id are shares by index.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,7 @@ from packing.arrays import Bools, Floats, Ints
 from packing.errors import Infeasible
 from packing.flows import instance_shares
 from packing.model.costs import HeronCosts
+from packing.model.counts import Classes
 from packing.model.demand import Needs, place
 from packing.model.placed import SAME_SHARE
 from packing.model.structure import TUPLE_OVERHEAD_BYTES
@@ -120,59 +122,29 @@ class RequestedPack:
     @cached_property
     def traffic(self) -> Floats:
         """Tuples/s between one instance of each class and one of each; symmetric (K, K)."""
-        prepared, classes = self.request.prepared, self.classes
-        size = len(classes.component)
-        found = np.zeros((size, size))
-        for i, rate in enumerate(prepared.rates.stream_per_s.tolist()):
-            sending = np.where(classes.component == prepared.source[i], classes.sent, 0.0)
-            one_way = rate * np.multiply.outer(sending, classes.received[i])
-            found += one_way + one_way.T
-        return found
+        classes = self.classes
+        alike_ones = Classes(
+            self.request.prepared, classes.component, classes.sent, classes.received
+        )
+        return class_traffic(alike_ones)
 
     @cached_property
     def load(self) -> Floats:
         """CPU that one instance of each class keeps busy at nominal load, in cores; (K,).
 
-        With what its tuples cost the stream managers, as far as that does not depend on where the
-        others are: all remote, packets as round robin's plan has them. Where the load is not known,
-        the CPU that instances ask for.
+        Where the load is not known, the CPU that instances ask for.
         """
-        request, classes = self.request, self.classes
-        prepared = request.prepared
-        if not prepared.known_load:
+        request, classes, dealt = self.request, self.classes, self.dealt
+        if not request.prepared.known_load:
             return self.needs[:, 0]
-        needs = Needs(place(prepared, self.dealt), request.costs, request.runtime)
-        at_load = needs.at()
-        cores = at_load.instance_rising + at_load.instance_fixed
-        into, out = at_load.packets_in_per_s, at_load.packets_out_per_s
-        each = np.zeros((3, request.topology.instance_count))
+        by_index = np.lexsort((dealt.index, dealt.component))
         first = np.cumsum([0, *(c.parallelism for c in request.topology.components)])
-        position = first[self.dealt.component] + self.dealt.index
-        each[:, position] = cores, into, out
-        mean = np.array(
-            [
-                each[:, first[v] + members].mean(axis=1)
-                for v, members in zip(classes.component.tolist(), classes.members, strict=True)
-            ]
-        )
-        rate = prepared.rates.stream_per_s
-        weights = np.stack([rate, rate * (prepared.stream_bytes + TUPLE_OVERHEAD_BYTES)])
-        sending = np.equal.outer(np.array(prepared.source), classes.component) * classes.sent
-        packet_out_s = np.where(
-            prepared.spout,
-            request.costs.manager_spout_packet_s,
-            request.costs.manager_bolt_packet_s,
-        )
-        manager = _manager_cores(
-            request.costs,
-            mean[:, 1],
-            mean[:, 2] * packet_out_s[classes.component],
-            weights @ sending,
-            weights @ classes.received,
-            1.0 - 1.0 / self.containers,
-            request.runtime.acking,
-        )
-        return np.asarray(mean[:, 0] + manager, dtype=np.float64)
+        members = [
+            by_index[first[v] + of]
+            for v, of in zip(classes.component.tolist(), classes.members, strict=True)
+        ]
+        alike_ones = Classes(request.prepared, classes.component, classes.sent, classes.received)
+        return class_load(request, dealt, alike_ones, members)
 
     @cached_property
     def needs(self) -> Floats:
@@ -217,11 +189,12 @@ class RequestedPack:
             spread=spread,
         )
 
-    def plan(self, counts: Ints) -> Plan:
+    def plan(self, counts: Ints, all_cores: bool = False) -> Plan:
         """The plan with these counts per class and container; (K, C).
 
         Members of a class that are not quite alike are dealt hottest first to the containers with
-        least load.
+        least load. With `all_cores` each container gets the cores that are stated for one, as
+        Heron's RoundRobinPacking gives them; otherwise what its instances and the padding take.
         """
         request, classes = self.request, self.classes
         placement = Placement(request, None, request.constraints.padding)
@@ -240,6 +213,9 @@ class RequestedPack:
         plan = placement.build()
         if plan.container_count != counts.shape[1]:
             raise Infeasible("a container would hold no instance")
+        stated = request.constraints.container_cpu_cores
+        if all_cores and stated is not None:
+            return replace(plan, container_cpu_cores=np.maximum(plan.container_cpu_cores, stated))
         return plan
 
 
@@ -250,6 +226,49 @@ def _dealt(order: Ints, counts: Ints) -> Ints:
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     return np.asarray(places[np.lexsort((rank[places], turn))])
+
+
+def class_traffic(classes: Classes) -> Floats:
+    """Tuples/s between one instance of each class and one of each; symmetric (K, K)."""
+    prepared = classes.structure
+    size = len(classes.component)
+    found = np.zeros((size, size))
+    for i, rate in enumerate(prepared.rates.stream_per_s.tolist()):
+        sending = np.where(classes.component == prepared.source[i], classes.sent, 0.0)
+        one_way = rate * np.multiply.outer(sending, classes.received[i])
+        found += one_way + one_way.T
+    return found
+
+
+def class_load(request: Request, plan: Plan, classes: Classes, members: Sequence[Ints]) -> Floats:
+    """CPU that one instance of each class keeps busy at nominal load, in cores; (K,).
+
+    With what its tuples cost the stream managers, as far as that does not depend on where the
+    others are: all remote, packets as `plan` has them. `members` are the positions in `plan` of
+    the instances of each class.
+    """
+    prepared, costs = classes.structure, request.costs
+    needs = Needs(place(prepared, plan), costs, request.runtime)
+    at_load = needs.at()
+    cores = at_load.instance_rising + at_load.instance_fixed
+    each = np.stack([cores, at_load.packets_in_per_s, at_load.packets_out_per_s])
+    mean = np.array([each[:, of].mean(axis=1) for of in members])
+    rate = prepared.rates.stream_per_s
+    weights = np.stack([rate, rate * (prepared.stream_bytes + TUPLE_OVERHEAD_BYTES)])
+    sending = np.equal.outer(np.array(prepared.source), classes.component) * classes.sent
+    packet_out_s = np.where(
+        prepared.spout, costs.manager_spout_packet_s, costs.manager_bolt_packet_s
+    )
+    manager = _manager_cores(
+        costs,
+        mean[:, 1],
+        mean[:, 2] * packet_out_s[classes.component],
+        weights @ sending,
+        weights @ classes.received,
+        1.0 - 1.0 / plan.container_count,
+        request.runtime.acking,
+    )
+    return np.asarray(mean[:, 0] + manager, dtype=np.float64)
 
 
 def alike(shares: Floats) -> list[Ints]:

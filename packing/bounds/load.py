@@ -19,7 +19,7 @@ from packing.bounds.bound import Bound
 from packing.bounds.limits import PlanLimits
 from packing.bounds.shares import ShareClasses
 from packing.model.demand import Work, work
-from packing.model.packets import ACKED_PACKETS_PER_TUPLE
+from packing.model.packets import ACKED_PACKETS_PER_TUPLE, KINDS, LEAST_SHARE
 from packing.model.saturation import STREAM_MANAGER_CORES
 from packing.model.structure import TUPLE_OVERHEAD_BYTES
 from packing.request import Request
@@ -225,13 +225,15 @@ class _Least:
         """Packets/s into and out of one instance of each class, at least; (K,) each.
 
         From each stream manager an instance gets what its senders there cause, a packet per drain
-        at most (`packing.model.packets`): least when they share one container, and no container
-        holds more of them than fit. Where senders forward less than a packet per drain, that goes
-        down the topology.
+        at most and more where senders take turns (`packing.model.packets`): least when they share
+        one container, and no container holds more of them than fit. A bolt forwards a packet for
+        each, if it has as many tuples to send; where that is less than a packet per drain, that
+        goes down the topology.
         """
-        s, of, share = self._s, self._of, self._classes.least_share
+        s, of, share = self._s, self._of, self._apart
         drains = 1.0 / self._runtime.drain_period_s
         tuples = s.rates.input_per_s[of] * share * load
+        emitted = s.emit_per_s[of] * share * load
         spout, emits = s.spout[of], s.emits[of]
         spouts_out = np.minimum(tuples, self._runtime.spout_packets_per_s)
         # Tuples/s from one instance of u (column) to one of v (row).
@@ -248,12 +250,25 @@ class _Least:
                 into = np.where(spout, np.minimum(tuples, drains), into)
                 sent = np.where(emits, ACKED_PACKETS_PER_TUPLE * tuples, into)
             else:
-                sent = np.minimum(into, np.where(emits, 2.0 * tuples, 0.0))
+                sent = np.minimum(into, emitted)
             out = np.where(spout, spouts_out, sent)
             if before is not None and np.array_equal(into, before):
                 break
             before = into
         return into, out
+
+    @cached_property
+    def _apart(self) -> Floats:
+        """Shares that packets follow at least; (K,).
+
+        The model computes packets for `KINDS` shares of a component and interpolates, which takes
+        a share for one that is smaller by less than the step between them.
+        """
+        found = self._classes.least_share.copy()
+        members = np.bincount(self._of, self._classes.supply, len(self._s.spout))
+        many = np.isin(self._of, self._s.routed) & (members[self._of] > KINDS)
+        found[many] *= LEAST_SHARE ** (1 / (KINDS - 1))
+        return found
 
     def _gathered(self, caused: Floats, drains: float) -> Floats:
         """Packets/s into one instance of each class for what each sender causes; (K,)."""

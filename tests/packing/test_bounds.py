@@ -203,6 +203,52 @@ def test_the_best_known_plans_are_within_the_bounds(name: str) -> None:
     assert min(with_fewer) <= OPTIMA[name]["best"] + 1e-4
 
 
+def shuffled(of: Plan, seed: int) -> Plan:
+    """The same instances anywhere in the same containers; none empty."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(of.instance_count)
+    container = of.container[order]
+    if seed % 2:  # uneven as well
+        container = random.integers(0, of.container_count, of.instance_count)
+        container[order[: of.container_count]] = np.arange(of.container_count)
+    return Plan.of(
+        of.topology_id,
+        of.components,
+        (of.component, of.task_id, of.index, of.container_ids[container]),
+        (of.cpu_cores, of.ram_bytes, of.disk_bytes),
+        of.container_ids,
+        (of.container_cpu_cores, of.container_ram_bytes, of.container_disk_bytes),
+    )
+
+
+def with_skewed_keys(request: Request) -> Request:
+    """All streams by keys whose frequencies follow Zipf's law with 1.2."""
+    streams = tuple(replace(s, grouping=Grouping.FIELDS) for s in request.topology.streams)
+    keys = {f"key {i}": (i + 1) ** -1.2 for i in range(1000)}
+    weights = {(s.source, s.target, s.stream_id): keys for s in streams}
+    return replace(
+        request,
+        topology=replace(request.topology, streams=streams),
+        profile=replace(request.profile, key_weights=weights),
+    )
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+@pytest.mark.parametrize("name", ["wordcount-100", "dag2-50", "pageload-1000", "star-500"])
+def test_no_random_placement_is_better_than_its_bounds(name: str, skewed: bool) -> None:
+    request = request_for(load_workload(WORKLOADS[name]))
+    request = with_skewed_keys(request) if skewed else request
+    start = stream_affinity(request)
+    for seed in range(6):
+        this = shuffled(start, seed) if seed else start
+        bounds = bounds_for(request, this)
+        found = predict_placed(request.prepared, this, False, request.costs, request.runtime)
+        assert bounds.cross_fraction <= found.cross_fraction + 1e-9
+        assert bounds.sustainable_load_factor is not None
+        assert found.sustainable_load_factor is not None
+        assert found.sustainable_load_factor <= bounds.sustainable_load_factor.value
+
+
 SOLVED = [name for name in sorted(WORKLOADS) if int(name.rpartition("-")[2]) <= 100]
 
 
@@ -275,6 +321,26 @@ def test_large_instances_cannot_be_shared_out_evenly() -> None:
         for this in placements(of, 2, 0.3)
     )
     assert best == pytest.approx(0.75)
+
+
+def test_a_bolt_that_emits_little_sends_few_packets() -> None:
+    of = topology({"spout": 3, "b1": 1, "b2": 1}, [("spout", "b1"), ("b1", "b2")])
+    request = Request(
+        of,
+        Constraints(container_count=5),
+        profile=Profile(
+            rate_per_s={"spout": 10.0},
+            service_s=dict.fromkeys(of.names, 0.0),
+            selectivity={("spout", "b1", "default"): 0.1, ("b1", "b2", "default"): 0.1},
+        ),
+        costs=COSTS,
+    )
+    limits = replace(requested_limits(request), container_cores=0.05, total_cores=0.25)
+    bound = bounds_within(request, limits).sustainable_load_factor
+    (apart,) = placements(of, 5, 0.05)
+    found = predict_placed(request.prepared, apart, False, request.costs, request.runtime)
+    assert bound is not None and found.sustainable_load_factor is not None
+    assert found.sustainable_load_factor <= bound.value <= 1.5 * found.sustainable_load_factor
 
 
 def test_without_a_load_only_the_rest_is_bounded() -> None:

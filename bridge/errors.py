@@ -11,3 +11,7 @@ class InvalidSettings(BridgeError):
 
 class CannotStart(BridgeError):
     """Why the server cannot start."""
+
+
+class Unreachable(BridgeError):
+    """Why something outside, such as a Heron Tracker, gave no answer that can be used."""

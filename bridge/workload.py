@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from packing.constraints import MAX_INT, Constraints, read_constraints
 from packing.errors import InvalidRequest
+from packing.plan import Plan
 from packing.profile import Profile, Source
 from packing.resources import MIB
 from packing.topology import Component, Grouping, Kind, Stream, Topology
@@ -89,13 +90,15 @@ class WorkloadFile(_Part):
 
 @dataclass(frozen=True)
 class Workload:
-    """What a workload file says, in the terms of planning."""
+    """A topology with its sizes and load, in the terms of planning."""
 
     name: str
     topology: Topology
     constraints: Constraints
     profile: Profile
     scale: ScaleEntry | None = None
+    running: Plan | None = None
+    """The plan that it runs under, where it was read from a live cluster."""
 
 
 def load_workload(path: Path, profile: Path | None = None) -> Workload:

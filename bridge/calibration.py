@@ -1,5 +1,8 @@
 """Fit what Heron's own code costs to measured runs.
 
+Garbage collection is fitted a second time by itself, to the CPU of the threads that collect: a
+prediction for another heap needs to know which part of the costs that is.
+
 Non-negative least squares of CPU on counted events: for every instance the cores beyond user code
 and JIT compilation, for every stream manager its cores. Rows are weighted by how exactly they tell
 what is fitted: an instance that hardly works tells Heron's share of its CPU well, one that is busy
@@ -21,6 +24,7 @@ from bridge.measured_run import MeasuredRun
 from packing.arrays import Floats
 from packing.errors import InvalidRequest
 from packing.model.costs import HeronCosts
+from packing.resources import GIB, MIB
 from packing.topology import Kind
 
 INSTANCE_COSTS = {
@@ -48,10 +52,18 @@ MANAGER_COSTS = {
     "manager_byte_s": 0.5e-9,
 }
 
+GC_COSTS = {
+    "gc_idle_cores": 0.001,
+    "gc_tuple_gib_s": 30e-9,
+    "gc_byte_gib_s": 30e-12,
+}
+"""Costs of garbage collection: parts of those of an instance."""
+
 SHRINKAGE = 0.015
 """Weight of the row that draws a cost to zero, against a row of data that is all this cost."""
 SMALLEST_INSTANCE_CORES = 0.02
 SMALLEST_MANAGER_CORES = 0.008
+SMALLEST_GC_CORES = 0.001
 """Rows below this weigh as if they were this large: their noise is absolute."""
 KNOWN_ERROR = 0.25
 """Relative error of user CPU over that of Heron's: declared and measured work per tuple differ by 2
@@ -66,6 +78,7 @@ class Fit:
     runs: tuple[str, ...]
     instance_residual: Residual
     manager_residual: Residual
+    gc_residual: Residual
 
 
 @dataclass(frozen=True)
@@ -85,20 +98,24 @@ def calibrate(runs: Sequence[MeasuredRun], version: str) -> Fit:
         raise InvalidRequest("none of the runs has rate-limited spouts, so no cost can be fitted")
     instance_rows = [row for run in usable for row in _instance_rows(run)]
     manager_rows = [row for run in usable for row in _manager_rows(run)]
+    gc_rows = [row for run in usable for row in _gc_rows(run)]
     instance, instance_residual = _solve(
         instance_rows, list(INSTANCE_COSTS.values()), SMALLEST_INSTANCE_CORES
     )
     manager, manager_residual = _solve(
         manager_rows, list(MANAGER_COSTS.values()), SMALLEST_MANAGER_CORES
     )
+    gc, gc_residual = _solve(gc_rows, list(GC_COSTS.values()), SMALLEST_GC_CORES)
     values = dict(zip(INSTANCE_COSTS, instance, strict=True))
     values |= dict(zip(MANAGER_COSTS, manager, strict=True))
+    values |= dict(zip(GC_COSTS, gc, strict=True))
     values |= _means(usable)
     return Fit(
         HeronCosts.of(version, values),
         tuple(run.run_id for run in usable),
         instance_residual,
         manager_residual,
+        gc_residual,
     )
 
 
@@ -185,9 +202,29 @@ def _manager_rows(run: MeasuredRun) -> list[_Row]:
     return rows
 
 
+def _gc_rows(run: MeasuredRun) -> list[_Row]:
+    """Cores of the collecting threads; instances of these runs keep nothing, so their heap is
+    free. None of a run that does not state it."""
+    heap_mb = run.raw["config"].get("instance_heap_mb")
+    if not heap_mb:
+        return []
+    free_gib = float(heap_mb) * MIB / GIB
+    rows = []
+    for entry in run.measured["instances"]:
+        component = run.topology.component(entry["component"])
+        read = 0.0 if component.kind is Kind.SPOUT else float(entry["execute_per_s"] or 0.0)
+        tuples = read + float(entry["emit_per_s"] or 0.0)
+        moved = tuples * _payload(run, component.name)
+        events = [1.0, tuples / free_gib, moved / free_gib]
+        rows.append(_Row(events, float(entry["cores_by_thread"]["gc_vm"])))
+    return rows
+
+
 def _solve(
     rows: Sequence[_Row], scales: Sequence[float], smallest: float
 ) -> tuple[list[float], Residual]:
+    if not rows:
+        return [0.0] * len(scales), Residual(0, 0.0, 0.0, 0.0)
     events = np.array([row.events for row in rows])
     cores = np.array([row.cores for row in rows])
     known = np.array([row.known_cores for row in rows])

@@ -69,7 +69,8 @@ def write_costs(path: Path, file: CostFile) -> None:
     document = {
         "form": FORM,
         "version": file.costs.version,
-        "units": "cores for *_cores, CPU seconds per event for *_s",
+        "units": "cores for *_cores, CPU seconds per event for *_s, with 1 GiB of free heap for "
+        "*_gib_s",
         "costs": rounded(file.costs),
         "residuals": {
             what: {name: round(value, 4) for name, value in figures.items()}

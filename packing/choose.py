@@ -325,6 +325,7 @@ def _reasons(
             f"{moved.started_instances} start, {moved.stopped_instances} stop"
         )
     reasons += [f"it does not keep to a preference: {v.message}" for v in chosen.violations]
+    reasons += [f"a risk: {risk}" for risk in chosen.prediction.risks]
     reasons += [f"{c.planner} has no usable plan: {c.failure}" for c in candidates if not c.usable]
     for other in ranked[1:]:
         if len({v.rule for v in other.violations}) > len({v.rule for v in chosen.violations}):

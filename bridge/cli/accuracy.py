@@ -106,10 +106,12 @@ def calibrate(runs: Path, output: Path, name: str) -> None:
     residuals = {
         "instance CPU": residual_to_json(fit.instance_residual),
         "stream-manager CPU": residual_to_json(fit.manager_residual),
+        "garbage collection": residual_to_json(fit.gc_residual),
     }
     write_costs(output, CostFile(fit.costs, fit.runs, residuals, without))
     click.echo(
         f"{output}: fitted to {len(fit.runs)} runs; CPU of instances is explained to "
         f"{fit.instance_residual.mean_absolute:.1%}, of stream managers to "
-        f"{fit.manager_residual.mean_absolute:.1%} on average"
+        f"{fit.manager_residual.mean_absolute:.1%}, of garbage collection to "
+        f"{fit.gc_residual.mean_absolute:.1%} on average"
     )

@@ -58,6 +58,14 @@ class HeronCosts:
     """JIT compilation per bolt in the first minutes of an optimising JVM."""
     compiler_spout_cores: float = 0.0
 
+    gc_idle_cores: float = 0.0
+    """Collections and other VM threads of an instance without load. What collections take is also
+    part of the costs per tuple and byte above, at the heap of the measured runs."""
+    gc_tuple_gib_s: float = 0.0
+    """Collections: per tuple in or out where 1 GiB of the heap is free, half of it with 2 GiB."""
+    gc_byte_gib_s: float = 0.0
+    """The same per byte in or out."""
+
     def __post_init__(self) -> None:
         """Refuse what cannot be a cost."""
         for name, value in self.values().items():

@@ -11,6 +11,7 @@ from packing.model.costs import NO_COSTS, HeronCosts
 from packing.model.counts import Classes, Contents, place_counts
 from packing.model.demand import CONTAINERS, MANAGERS, Demand, Needs
 from packing.model.latency import Latency, in_flight, latency, spout_rate
+from packing.model.memory import ComponentMemory, memory
 from packing.model.placed import Placed, place
 from packing.model.runtime import Runtime
 from packing.model.saturation import Limit, Saturation, quotas, saturation
@@ -60,6 +61,10 @@ class Prediction:
     """CPU in use per container at the load delivered, in the order of the plan's containers."""
     stream_manager_cores: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     """The part of it that is the stream manager's."""
+    memory: tuple[ComponentMemory, ...] = ()
+    """RAM of the components whose use the profile states."""
+    risks: tuple[str, ...] = ()
+    """What may go wrong although the plan is valid, a sentence each."""
 
     @property
     def cross_fraction(self) -> float:
@@ -156,6 +161,8 @@ def _predicted(  # noqa: PLR0917 - what the world is made of
     highest, mean = float(load.max()), float(load.sum()) / len(load)
     limits = () if found is None or placed.known_plan is None else found.limits
     loaded = None if found is None or not whole else _loaded(placed, found, costs, runtime, cores)
+    delivered = None if loaded is None else loaded.delivered
+    ram = memory(placed, ram_bytes, costs, runtime.high_water_bytes, delivered)
     return Prediction(
         sustainable_load_factor=None if found is None else found.finite,
         bottleneck=_bottleneck(found, limits),
@@ -167,13 +174,15 @@ def _predicted(  # noqa: PLR0917 - what the world is made of
         load_max_over_mean=highest / mean if mean > 0 else 1.0,
         highest_cpu_utilisation=None if found is None else _highest(load, cores),
         stream_manager_max_tuples_per_s=float(through.max(initial=0.0)),
-        delivered_load_factor=None if loaded is None else loaded.delivered,
+        delivered_load_factor=delivered,
         throughput_per_s=None if loaded is None else loaded.throughput_per_s,
         runner_up=limits[1].name if len(limits) > 1 else "",
         limits=limits,
         latency=None if loaded is None else loaded.latency,
         container_cpu_cores=np.zeros(0) if loaded is None else loaded.container_cores,
         stream_manager_cores=np.zeros(0) if loaded is None else loaded.manager_cores,
+        memory=ram.components,
+        risks=ram.risks,
     )
 
 

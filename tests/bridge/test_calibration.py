@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bridge import calibration
-from bridge.calibration import INSTANCE_COSTS, MANAGER_COSTS, calibrate
+from bridge.calibration import GC_COSTS, INSTANCE_COSTS, MANAGER_COSTS, calibrate
 from bridge.cli import main
 from bridge.heron_costs import load_costs, shipped_costs
 from bridge.measured_run import MeasuredRun, load_runs
@@ -37,6 +37,9 @@ TRUE = {
     "manager_remote_in_s": 0.2e-6,
     "manager_ack_s": 0.3e-6,
     "manager_byte_s": 0.4e-9,
+    "gc_idle_cores": 0.0008,
+    "gc_tuple_gib_s": 25e-9,
+    "gc_byte_gib_s": 45e-12,
 }
 
 
@@ -70,6 +73,12 @@ def synthetic(run: MeasuredRun) -> MeasuredRun:
             + out * TRUE["spout_packet_out_s" if spout else "bolt_packet_out_s"]
             + (read + sent) * payload * TRUE["byte_s"]
             + (sent if spout else read) * (TRUE["ack_s"] if run.runtime.acking else 0.0)
+        )
+        free_gib = run.raw["config"]["instance_heap_mb"] / 1024
+        entry["cores_by_thread"]["gc_vm"] = (
+            TRUE["gc_idle_cores"]
+            + (read + sent) * TRUE["gc_tuple_gib_s"] / free_gib
+            + (read + sent) * payload * TRUE["gc_byte_gib_s"] / free_gib
         )
         user = read * run.profile.service_s[component.name]
         entry["cores"] = user + heron + float(entry["cores_by_thread"]["jit"])
@@ -105,6 +114,7 @@ def test_known_costs_are_found_again(
         assert found[name] == pytest.approx(true, rel=1e-3), name
     assert fit.instance_residual.worst < 1e-3
     assert fit.manager_residual.worst < 1e-3
+    assert fit.gc_residual.worst < 1e-3
 
 
 def test_shrinkage_takes_little_off_what_the_runs_tell(runs: list[MeasuredRun]) -> None:
@@ -117,7 +127,31 @@ def test_shrinkage_takes_little_off_what_the_runs_tell(runs: list[MeasuredRun]) 
 
 
 def test_every_cost_of_events_is_one_that_is_fitted() -> None:
-    assert set(TRUE) == set(INSTANCE_COSTS) | set(MANAGER_COSTS)
+    assert set(TRUE) == set(INSTANCE_COSTS) | set(MANAGER_COSTS) | set(GC_COSTS)
+
+
+def with_heap(run: MeasuredRun, heap_mb: int | None) -> MeasuredRun:
+    """The run as it would be in JVMs with this heap; None: it does not say."""
+    return replace(
+        run, raw={**run.raw, "config": {**run.raw["config"], "instance_heap_mb": heap_mb}}
+    )
+
+
+def test_collections_are_fitted_at_the_heap_that_each_run_had(
+    runs: list[MeasuredRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "SHRINKAGE", 0.0)
+    differing = [with_heap(run, 128 * 2 ** (i % 4)) for i, run in enumerate(runs)]
+    found = calibrate([synthetic(run) for run in differing], "synthetic").costs
+    for name in GC_COSTS:
+        assert found.values()[name] == pytest.approx(TRUE[name], rel=1e-3), name
+
+
+def test_runs_that_state_no_heap_tell_nothing_of_collections(runs: list[MeasuredRun]) -> None:
+    fit = calibrate([with_heap(run, None) for run in runs], "no heap")
+    assert fit.gc_residual.rows == 0
+    assert all(fit.costs.values()[name] == 0 for name in GC_COSTS)
+    assert fit.costs.tuple_in_s == calibrate(runs, "all").costs.tuple_in_s
 
 
 def test_user_code_does_not_drown_herons_share(runs: list[MeasuredRun]) -> None:

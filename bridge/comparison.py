@@ -15,6 +15,7 @@ from packing.choose import Candidate, Decision, ask, choose
 from packing.disruption import Disruption
 from packing.errors import Infeasible, PackingError
 from packing.model import Prediction
+from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Intervals
 from packing.planners import Planner
 from packing.request import Request
@@ -94,7 +95,21 @@ def prediction_to_json(
     found: dict[str, Any] = {key: _finite(value) for key, value in figures.items()}
     found["container_cpu_cores"] = [_finite(c) for c in prediction.container_cpu_cores.tolist()]
     found["intervals"] = None if intervals is None else intervals_to_json(intervals)
+    found["memory"] = [_memory_to_json(component) for component in prediction.memory]
+    found["risks"] = list(prediction.risks)
     return found
+
+
+def _memory_to_json(of: ComponentMemory) -> dict[str, Any]:
+    return {
+        "component": of.component,
+        "used_bytes": of.used_bytes,
+        "granted_bytes": of.granted_bytes,
+        "heap_bytes": of.heap_bytes,
+        "live_bytes": of.live_bytes,
+        "gc_share": of.gc_share,
+        "enough_bytes": of.enough_bytes,
+    }
 
 
 def outcome_to_json(scenario: Scenario, outcome: Outcome | Infeasible) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from packing.constraints import Constraints, read_constraints
 from packing.disruption import Disruption
 from packing.errors import Infeasible, InvalidRequest
 from packing.model import Prediction
+from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Interval, Intervals
 from packing.plan import Plan
 from packing.profile import Basis, Source
@@ -518,6 +519,8 @@ def prediction_to_message(
         latency_p50_s=None if when is None else when.p50_s,
         back_pressure_share=prediction.back_pressure_share,
         container_cpu_cores=prediction.container_cpu_cores,
+        memory=[_memory(component) for component in prediction.memory],
+        risks=prediction.risks,
     )
     if intervals is not None:
         for name in INTERVALS:
@@ -528,6 +531,18 @@ def prediction_to_message(
                 )
             )
     return message
+
+
+def _memory(of: ComponentMemory) -> wire.ComponentMemory:
+    return wire.ComponentMemory(
+        component=of.component,
+        used_bytes=of.used_bytes,
+        granted_bytes=of.granted_bytes,
+        heap_bytes=of.heap_bytes,
+        live_bytes=of.live_bytes,
+        gc_share=of.gc_share,
+        enough_bytes=of.enough_bytes,
+    )
 
 
 def _disruption(disruption: Disruption) -> wire.Disruption:

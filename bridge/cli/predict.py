@@ -12,6 +12,7 @@ import click
 
 from bridge.cli.terminal import (
     json_option,
+    print_memory,
     print_outcomes,
     profile_option,
     sentences,
@@ -88,6 +89,8 @@ def predict(
         click.echo(json.dumps(document))
         return
     print_outcomes(f"{loaded.name}: {base.planner}", [(AS_IT_IS, as_it_is), *found])
+    if as_it_is.prediction.memory:
+        print_memory(as_it_is.prediction.memory)
     for violation in base.violations:
         click.echo(f"  - {violation.message}")
 

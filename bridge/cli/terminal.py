@@ -15,7 +15,8 @@ from rich.table import Table
 
 from packing.choose import Candidate, Decision
 from packing.errors import Infeasible, PackingError
-from packing.resources import GIB
+from packing.model.memory import ComponentMemory
+from packing.resources import GIB, describe_bytes
 from packing.scenario import Outcome, Scenario
 
 Parameters = ParamSpec("Parameters")
@@ -131,6 +132,37 @@ def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infe
     console.print(table)
     for scenario, outcome in outcomes:
         console.print(f"  - {scenario.title}: {_limit(outcome)}", markup=False)
+    told: set[str] = set()
+    for scenario, outcome in outcomes:
+        if isinstance(outcome, Infeasible):
+            continue
+        for risk in outcome.prediction.risks:
+            if risk not in told:
+                console.print(f"  - {scenario.title}: a risk: {risk}", markup=False)
+            told.add(risk)
+
+
+def print_memory(components: Sequence[ComponentMemory]) -> None:
+    """A table of what instances use of their RAM, a component a row; fits 80 columns."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        caption=(
+            "of one instance. RAM: what it gets; heap: what of it is for data; live: what the "
+            "heap holds all the time; GC: share of the time in garbage collection"
+        ),
+        caption_justify="left",
+    )
+    table.add_column("component", overflow="fold", max_width=30)
+    for heading in ("uses", "RAM", "heap", "live", "GC"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for of in components:
+        amounts = (of.used_bytes, of.granted_bytes, of.heap_bytes)
+        live = "" if of.heap_bytes <= 0 else f"{of.live_share:.0%}"
+        gc = "" if of.gc_share is None else f"{of.gc_share:.1%}"
+        table.add_row(escape(of.component), *(describe_bytes(a) for a in amounts), live, gc)
+    Console(highlight=False).print(table)
 
 
 OUTCOME_HEADINGS = ("cont.", "carries", "tuples/s", "mean ms", "p99")

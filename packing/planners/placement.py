@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from packing.arrays import Floats, Ints, sum_by
+from packing.arrays import Bools, Floats, Ints, sum_by
 from packing.constraints import Constraints
 from packing.errors import Infeasible
 from packing.plan import Plan
@@ -136,6 +136,30 @@ class Placement:
         at = self._take(component, position)
         self._removed.add(at)
 
+    def stop_running(self, instances: Ints) -> None:
+        """Stop running instances, given by their positions in the current plan."""
+        self._leave(instances)
+        self._removed.update(instances.tolist())
+
+    def move_running(self, instances: Ints, to: Ints) -> None:
+        """Bring running instances, given by their positions in the current plan, elsewhere."""
+        self._leave(instances)
+        current = self.request.current
+        assert current is not None
+        np.add.at(self.counts, (current.component[instances], to), 1)
+        for at, position in zip(instances.tolist(), to.tolist(), strict=True):
+            self._moved_to[at] = position
+            self.used[position] += self._size_of(at)
+
+    def _leave(self, instances: Ints) -> None:
+        current = self.request.current
+        assert current is not None
+        for at in instances.tolist():
+            position = self._moved_to.pop(at, int(current.container[at]))
+            self.counts[current.component[at], position] -= 1
+            self.used[position] -= self._size_of(at)
+        self._members = None
+
     def move(self, component: int, position: int, to: int) -> None:
         """Bring an instance of `component` from one container to another.
 
@@ -228,36 +252,13 @@ class Placement:
         )
 
     def _container_sizes(self, total: Floats) -> Floats:
-        """Instances plus padding, shape (C, 3); padding gives way to what the user stated.
-
-        With `keep_sizes` a running container keeps at least the size that its plan has, because
-        Heron does not resize it; without anything new in it, exactly that size.
-        """
-        sizes: Floats = np.stack(
-            [
-                container_cores(total[:, 0], self.padding),
-                total[:, 1] + self.padding.ram_bytes,
-                total[:, 2] + self.padding.disk_bytes,
-            ],
-            axis=1,
-        )
-        current = self.request.current
-        stated = stated_sizes(self.request.constraints)
-        # Heron rounds cores up to half a core above what is stated.
-        stated[0] += 0.5
-        sizes = np.minimum(sizes, np.maximum(stated, total), dtype=np.float64)
-        if current is not None and self.keep_sizes:
-            running = min(current.container_count, len(self.ids))
-            newcomers = [to for _, positions in self._added for to in np.unique(positions).tolist()]
-            grown = np.zeros(len(self.ids), dtype=bool)
-            grown[[*newcomers, *self._moved_to.values()]] = True
-            had = current.container_sizes[:running]
-            sizes[:running] = np.where(
-                grown[:running, None],
-                np.maximum(sizes[:running], had),
-                np.maximum(had, total[:running]),
-            )
-        return sizes
+        """Sizes of all containers for instances that take `total`; shape (C, 3)."""
+        if self.request.current is None or not self.keep_sizes:
+            return container_sizes(self.request, self.padding, total, None)
+        newcomers = [to for _, positions in self._added for to in np.unique(positions).tolist()]
+        grown = np.zeros(len(self.ids), dtype=bool)
+        grown[[*newcomers, *self._moved_to.values()]] = True
+        return container_sizes(self.request, self.padding, total, grown)
 
     def _totals(self, position: Ints, size: Floats) -> Floats:
         return np.stack([sum_by(position, size[:, r], len(self.ids)) for r in range(3)], axis=1)
@@ -280,15 +281,49 @@ class Placement:
             current = self.request.current
             self._members = {}
             if current is not None:
-                order = np.lexsort((current.index, current.container, current.component))
+                container = current.container.copy()
+                for at, to in self._moved_to.items():
+                    container[at] = to
+                order = np.lexsort((current.index, container, current.component))
                 keys = zip(
-                    current.component[order].tolist(),
-                    current.container[order].tolist(),
-                    strict=True,
+                    current.component[order].tolist(), container[order].tolist(), strict=True
                 )
                 for key, at in zip(keys, order.tolist(), strict=True):
-                    self._members.setdefault(key, []).append(at)
+                    if at not in self._removed:
+                        self._members.setdefault(key, []).append(at)
         return self._members
+
+
+def container_sizes(
+    request: Request, padding: Resources, total: Floats, grown: Bools | None
+) -> Floats:
+    """Cores, RAM and disk of containers whose instances take `total`; both (C, 3).
+
+    Instances plus padding, which gives way to what the user stated. With `grown`, which says what
+    containers have anything new in them, running containers, which come first, keep at least the
+    size that they have, because Heron does not resize them; without anything new exactly that size.
+    """
+    sizes: Floats = np.stack(
+        [
+            container_cores(total[:, 0], padding),
+            total[:, 1] + padding.ram_bytes,
+            total[:, 2] + padding.disk_bytes,
+        ],
+        axis=1,
+    )
+    stated = stated_sizes(request.constraints)
+    # Heron rounds cores up to half a core above what is stated.
+    stated[0] += 0.5
+    sizes = np.minimum(sizes, np.maximum(stated, total), dtype=np.float64)
+    if grown is not None and request.current is not None:
+        running = min(request.current.container_count, len(total))
+        had = request.current.container_sizes[:running]
+        sizes[:running] = np.where(
+            grown[:running, None],
+            np.maximum(sizes[:running], had),
+            np.maximum(had, total[:running]),
+        )
+    return sizes
 
 
 def container_cores(instance_cores: Floats, padding: Resources) -> Floats:

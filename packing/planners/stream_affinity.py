@@ -18,10 +18,10 @@ from packing.errors import Infeasible
 from packing.flows import flows
 from packing.plan import Plan
 from packing.planners.container_count import fill_empty, reach_count
-from packing.planners.placement import Placement, resource_row
+from packing.planners.placement import Placement
 from packing.planners.recipes import ContainerLimits, fill_by_recipes
 from packing.planners.round_robin import deal
-from packing.planners.usable_size import hard_limit, usable
+from packing.planners.usable_size import hard_limit, usable, usable_when_running
 from packing.request import Request
 
 LOAD_CAP_OVER_ROUND_ROBIN = 1.10
@@ -148,23 +148,10 @@ def _repack(request: Request) -> Plan:
     assert current is not None
     target = request.target
     traffic = pair_traffic(target, flows(target, request.profile))
-    padding = resource_row(constraints.padding)
-    granted = current.granted
-    if request.scheduler.homogeneous:
-        granted = np.broadcast_to(granted.max(axis=0), granted.shape)
     placement = Placement(request, None, constraints.padding, constraints.max_instances)
     placement.keep_sizes = True
     load = instance_load(target, request.profile, placement.needs[:, 0])
-    roomy = np.maximum(granted.max(axis=0) - padding, placement.needs.max(axis=0))
-    largest = usable(request, roomy, placement.needs)
-    if request.scheduler.enforces_sizes and request.scheduler.homogeneous:
-        # Containers that are added start with the size of those that run.
-        largest = np.minimum(largest, roomy + 1e-9)
-    # A container stays as large as it was granted, however much the configuration allows.
-    placement.usable = granted - padding + 1e-9
-    if not request.scheduler.enforces_sizes:
-        placement.usable = np.maximum(placement.usable, largest)
-    placement.usable = np.minimum(placement.usable, hard_limit(request))
+    placement.usable, largest = usable_when_running(request, placement.needs)
     for component, name in enumerate(request.topology.names):
         for _ in range(-request.deltas.get(name, 0)):
             _remove_least_attached(placement, traffic, load, component)

@@ -33,3 +33,26 @@ def usable(request: Request, otherwise: Floats, needs: Floats) -> Floats:
         elif hint is not None and hint - padding[i] >= needs[:, i].max():
             found[i] = min(found[i], hint - padding[i])
     return found
+
+
+def usable_when_running(request: Request, needs: Floats) -> tuple[Floats, Floats]:
+    """What instances may take in each running container, (C, 3), and in an added one, (3,).
+
+    A container stays as large as it was granted, however much the configuration allows; where the
+    scheduler enforces no sizes it may grow to what an added one may have.
+    """
+    current, rules = request.current, request.scheduler
+    assert current is not None
+    padding = resource_row(request.constraints.padding)
+    granted = current.granted
+    if rules.homogeneous:
+        granted = np.broadcast_to(granted.max(axis=0), granted.shape)
+    roomy = np.maximum(granted.max(axis=0) - padding, needs.max(axis=0))
+    added = usable(request, roomy, needs)
+    if rules.enforces_sizes and rules.homogeneous:
+        # Containers that are added start with the size of those that run.
+        added = np.minimum(added, roomy + 1e-9)
+    running = granted - padding + 1e-9
+    if not rules.enforces_sizes:
+        running = np.maximum(running, added)
+    return np.minimum(running, hard_limit(request)), added

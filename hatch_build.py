@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,11 @@ def compile_kernel(root: Path) -> None:
     fresh.replace(folder / "libkernel.so")
 
 
+def _platform_tag() -> str:
+    """This platform as wheels name it."""
+    return sysconfig.get_platform().replace("-", "_").replace(".", "_")
+
+
 class HeronBridgeBuildHook(BuildHookInterface):
     """Called by hatchling for wheels and editable installs."""
 
@@ -89,7 +95,8 @@ class HeronBridgeBuildHook(BuildHookInterface):
         if self.target_name == "wheel":
             compile_kernel(root)
             build_data["pure_python"] = False
-            build_data["infer_tag"] = True
+            # The library is C alone: any Python on this platform can load it.
+            build_data["tag"] = f"py3-none-{_platform_tag()}"
         if self.target_name == "wheel" and version != "editable":
             build_data["force_include"].update(build_jars(root))
 

@@ -293,3 +293,48 @@ def test_wrong_changes_are_one_sentence(known: Path, arguments: list[str], words
     assert result.exit_code == 2
     assert words in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+RAM = {
+    "schema": "heron-bridge-profile/1",
+    "components": {
+        "words": {"rate_per_s": 100, "service_us": 100},
+        "split": {"service_us": 2000, "ram_mb": 1000},
+        "count": {"service_us": 200, "ram_mb": 400},
+    },
+    "streams": [{"from": "words", "to": "split"}, {"from": "split", "to": "count"}],
+}
+"""What is known, with RAM: instances of split nearly fill the 1 GiB that they get."""
+
+
+def test_ram_and_its_risks_are_answered(tmp_path: Path) -> None:
+    (tmp_path / "words.json").write_text(json.dumps(RAM))
+    configure(profiles_dir=str(tmp_path))
+    found = only(predicted(message()))
+    split, count = found.memory
+    assert (split.component, count.component) == ("split", "count")
+    assert split.used_bytes == 1000 * 2**20
+    assert split.heap_bytes == split.granted_bytes - 192 * 2**20
+    assert split.live_bytes == 808 * 2**20
+    assert split.enough_bytes > split.granted_bytes
+    assert 0 < count.gc_share < split.gc_share < 1
+    (risk,) = found.risks
+    assert risk.startswith("an instance of split keeps 808 MiB of live data")
+    packed = wire.PlanResponse.FromString(answer("Pack", pack_message().SerializeToString()))
+    assert any(risk in reason for reason in packed.report.reasons)
+
+
+def test_ram_and_its_risks_are_shown(known: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "ram.json"
+    profile.write_text(json.dumps(RAM))
+    found = document(known, "--profile", str(profile), "--rate", "1.5")
+    assert [m["component"] for m in found["prediction"]["memory"]] == ["split", "count"]
+    (risk,) = found["prediction"]["risks"]
+    result = run(known, "--profile", str(profile), "--rate", "1.5")
+    assert result.exit_code == 0, result.output
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    text = " ".join(result.stdout.split())
+    assert f"as it is: a risk: {risk}" in text
+    assert "component uses RAM heap live GC" in text
+    assert "split 1000 MiB 1024 MiB 832 MiB 97%" in text
+    assert "heap" not in run(known).stdout

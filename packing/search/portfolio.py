@@ -192,7 +192,17 @@ def front(
         best = search_counts(tight, TRAFFIC, [level, *given], steps=total // rungs, stop=stop)
         if best is not None:
             found.append(best)
-    return [*found, free]
+    return _undominated(problem, [*found, free])
+
+
+def _undominated(problem: PackingProblem, found: list[Found]) -> list[Found]:
+    """Those that no other one equals or beats in both load and traffic, by rising load."""
+    order = sorted(found, key=lambda one: (float(problem.loads(one.counts).max()), -one.worth))
+    kept: list[Found] = []
+    for one in order:
+        if not kept or one.worth > kept[-1].worth * (1 + 1e-9):
+            kept.append(one)
+    return kept
 
 
 def _starts(problem: PackingProblem, given: list[Ints]) -> tuple[Columns | None, list[Ints]]:

@@ -171,7 +171,9 @@ def front(
     """States from the most level to the one that keeps most traffic, by caps on the load.
 
     The caps lie between the lowest load found for the fullest container and the load that the
-    traffic optimum has, in equal steps. Needs exactly one soft dimension.
+    traffic optimum has, in equal steps. The first is level by load alone; it stays although the
+    second is often as level with less traffic, because plans are judged by more than these two.
+    Needs exactly one soft dimension.
     """
     given = list(starts)
     total = default_steps(problem) if steps is None else steps
@@ -192,17 +194,7 @@ def front(
         best = search_counts(tight, TRAFFIC, [level, *given], steps=total // rungs, stop=stop)
         if best is not None:
             found.append(best)
-    return _undominated(problem, [*found, free])
-
-
-def _undominated(problem: PackingProblem, found: list[Found]) -> list[Found]:
-    """Those that no other one equals or beats in both load and traffic, by rising load."""
-    order = sorted(found, key=lambda one: (float(problem.loads(one.counts).max()), -one.worth))
-    kept: list[Found] = []
-    for one in order:
-        if not kept or one.worth > kept[-1].worth * (1 + 1e-9):
-            kept.append(one)
-    return kept
+    return [*found, free]
 
 
 def _starts(problem: PackingProblem, given: list[Ints]) -> tuple[Columns | None, list[Ints]]:

@@ -34,6 +34,8 @@ ROUNDS = 4
 """Rounds of the default effort; each gets an equal part of the steps."""
 LEVEL_ROUNDS = 6
 """Bisections for the lowest load that the fullest container can have."""
+EXACT_LEVEL_ROUNDS = 20
+"""The same where each looks at all states."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,14 +146,19 @@ def levelled(
     low = max(1.0 / problem.container_count, float(shares.load.max(initial=0.0)))
     total = default_steps(problem) if steps is None else steps
     item = float(shares.load.max(initial=0.0)) ** 2
-    for turn in range(LEVEL_ROUNDS):
+    small = problem.instance_count <= SMALL
+    for turn in range(EXACT_LEVEL_ROUNDS if small else LEVEL_ROUNDS):
         if high <= low * (1 + 1e-9) or not item:
             break
         level = low if turn == 0 else (low + high) / 2
-        state, worth = kernel.anneal(
-            shares, best, Aim(0.0, level, 1.0), total // LEVEL_ROUNDS, item, item / 1000,
-            turn + 1, target=0.0,
-        )  # fmt: skip
+        aim = Aim(0.0, level, 1.0)
+        if small:
+            state, worth, _ = kernel.exact(shares, aim, EXACT_NODES, best)
+            assert state is not None
+        else:
+            state, worth = kernel.anneal(
+                shares, best, aim, total // LEVEL_ROUNDS, item, item / 1000, turn + 1, target=0.0
+            )
         reached = float(shares.loads(state).max())
         if reached < high:
             best, high = state, reached

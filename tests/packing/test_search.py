@@ -131,10 +131,10 @@ def test_components_are_spread_when_asked(seed: int) -> None:
     assert ((inside > 0).sum(axis=1) > 1)[many].all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=100)
 @given(problems())
 def test_no_state_is_more_level(of: PackingProblem) -> None:
-    """Small enough to look at all states; the search gets as low as the best, or nearly so."""
+    """Small enough to look at all states."""
     of = replace(of, home=None, move_price=np.zeros(0))
     every = list(itertools.islice(states(of), 3_000))
     assume(len(every) < 3_000)
@@ -148,7 +148,7 @@ def test_no_state_is_more_level(of: PackingProblem) -> None:
         return float((of.loads(state) * weight).max())
 
     assert of.feasible(found)
-    assert fullest(found) <= min(map(fullest, every)) * 1.05 + 1e-9
+    assert fullest(found) <= min(map(fullest, every)) + 1e-5
 
 
 def test_the_front_trades_load_for_traffic() -> None:

@@ -36,6 +36,8 @@ class Limit:
     factor: float
     container: int | None = None
     """Container id; None for a limit of the whole topology."""
+    component: str | None = None
+    """Whose instance is full; None for a limit of a container or of all."""
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,15 @@ class Servers:
                 row[at] = np.inf
         if self._thread < np.inf:
             at = self._busiest_instance()
-            name = f"thread of {plan.components[plan.component[at]]} instance {plan.index[at]}"
-            found.append(Limit(name, self._thread, int(plan.container_ids[plan.container[at]])))
+            component = plan.components[plan.component[at]]
+            name = f"thread of {component} instance {plan.index[at]}"
+            this = int(plan.container_ids[plan.container[at]])
+            found.append(Limit(name, self._thread, this, component))
         gateways = self._gateways_full(needs.gateways, 0.0)
         full = float(gateways.min(initial=np.inf))
         if full < np.inf:
-            found.append(Limit(f"gateway of {plan.components[int(gateways.argmin())]}", full))
+            component = plan.components[int(gateways.argmin())]
+            found.append(Limit(f"gateway of {component}", full, component=component))
         host = self._host(needs.fixed[CONTAINERS], 0.0)
         if host < np.inf:
             found.append(Limit("CPU of the host", max(0.0, host)))

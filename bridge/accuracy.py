@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,25 @@ class Judged:
     """Predicted over measured minus one; keys say of what."""
     saturated_right: bool | None
     """Whether the saturated container was named; None where none was saturated."""
+    next_full: NextFull | None
+    """None where no container was saturated or no other one has a quota."""
+
+
+@dataclass(frozen=True)
+class NextFull:
+    """Which container limits after the saturated one: called by the model, and the one that had the
+    highest measured utilisation of the others."""
+
+    called: int | None
+    """None where the model names none."""
+    measured: int
+    utilisation: Mapping[int, float]
+    """Measured cores over quota of all containers but the saturated one, by id."""
+
+    @property
+    def right(self) -> bool:
+        """Whether both are the same."""
+        return self.called == self.measured
 
 
 def judge_runs(runs: Sequence[MeasuredRun], costs: CostFile) -> list[Judged]:
@@ -49,7 +69,12 @@ def _judge(run: MeasuredRun, runs: Sequence[MeasuredRun], costs: CostFile) -> Ju
     )
     predicted = _predicted(run, prediction)
     return Judged(
-        run, prediction, predicted, _errors(run, predicted), _saturated_right(run, prediction)
+        run,
+        prediction,
+        predicted,
+        _errors(run, predicted),
+        _saturated_right(run, prediction),
+        next_full(run, prediction),
     )
 
 
@@ -105,6 +130,7 @@ def _predicted(run: MeasuredRun, prediction: Prediction) -> dict[str, Any]:
     if full and delivered is not None and delivered < 1.0:
         found["bottleneck"] = {"container": full[0].container, "limit": full[0].name}
     found["runner_up"] = prediction.runner_up
+    found["next_container"] = called_next(prediction)
     return found
 
 
@@ -123,14 +149,91 @@ def _errors(run: MeasuredRun, predicted: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _saturated_right(run: MeasuredRun, prediction: Prediction) -> bool | None:
+def _saturated(run: MeasuredRun) -> int | None:
+    """Id of the container that was measured to be saturated; None where none was."""
     stated = (run.measured.get("bottleneck") or {}).get("container")
+    return None if stated is None else int(stated)
+
+
+def _saturated_right(run: MeasuredRun, prediction: Prediction) -> bool | None:
+    stated = _saturated(run)
     delivered = prediction.delivered_load_factor
     if stated is None or delivered is None:
         return None
     quotas = run.plan.container_cpu_cores
     used = prediction.container_cpu_cores / np.where(quotas >= UNLIMITED_CORES, np.inf, quotas)
-    return int(run.plan.container_ids[int(np.argmax(used))]) == int(stated)
+    return int(run.plan.container_ids[int(np.argmax(used))]) == stated
+
+
+def next_full(run: MeasuredRun, prediction: Prediction) -> NextFull | None:
+    """The container that limits after the saturated one, as called and as measured.
+
+    None where no container was saturated or no other one has a quota.
+    """
+    stated = _saturated(run)
+    if stated is None:
+        return None
+    used = {
+        int(this): float(entry["cores"] / entry["quota"])
+        for this, entry in run.measured["containers"].items()
+        if entry["quota"] and int(this) != stated
+    }
+    if not used:
+        return None
+    return NextFull(called_next(prediction), max(used, key=lambda this: used[this]), used)
+
+
+def called_next(prediction: Prediction) -> int | None:
+    """Id of the container that limits after the first one; None where the model names none."""
+    ids = [limit.container for limit in prediction.limits if limit.container is not None]
+    return next((this for this in ids if this != ids[0]), None)
+
+
+RESOLVED = 0.08
+"""Throughputs of two plans that differ by less are not told apart: repeated runs differ by half of
+that."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two plans of one workload under one load, the one with the higher measured throughput
+    first."""
+
+    better: Judged
+    worse: Judged
+
+    @property
+    def ordered_right(self) -> bool:
+        """Whether the model predicts more for the better one, too."""
+        higher, lower = self.better.predicted, self.worse.predicted
+        return bool(higher["throughput_per_s"] > lower["throughput_per_s"])
+
+
+def plan_pairs(judged: Sequence[Judged]) -> list[Pair]:
+    """All pairs of runs in steady state that differ in their plan alone and in what it delivers."""
+    found = []
+    steady = [entry for entry in judged if entry.run.yardstick]
+    for one, other in itertools.combinations(steady, 2):
+        if _load_of(one.run) != _load_of(other.run) or _placement(one.run) == _placement(other.run):
+            continue
+        worse, better = sorted((one, other), key=_throughput)
+        if _throughput(better) > _throughput(worse) * (1.0 + RESOLVED):
+            found.append(Pair(better, worse))
+    return found
+
+
+def _load_of(run: MeasuredRun) -> tuple[object, ...]:
+    """What is the same in two runs that differ in their plan alone. JVMs that compile in another
+    way carry another load."""
+    return run.workload, run.raw["offered_key"], run.runtime.simple_jit
+
+
+def _placement(run: MeasuredRun) -> tuple[object, ...]:
+    return run.raw["plan"], run.raw["quota_cores"]
+
+
+def _throughput(entry: Judged) -> float:
+    return float(entry.run.measured["throughput_per_s"])
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bridge.accuracy import Judged, judge_runs, summarise
+from bridge.accuracy import RESOLVED, Judged, NextFull, Pair, judge_runs, plan_pairs, summarise
 from bridge.calibration import calibrate as fit_costs
 from bridge.cli.terminal import json_option, sentences
 from bridge.heron_costs import (
@@ -21,6 +23,11 @@ from bridge.heron_costs import (
     write_costs,
 )
 from bridge.measured_run import load_runs
+
+EXPLANATION = """~ drifting; measured, model: tuples/s at the sinks; CPU, stmgr: the worst of
+the containers; ms: mean latency; full: the saturated container is named; next:
+the one called next has the highest measured utilisation of the others"""
+VERDICTS = {None: "", True: "yes", False: "NO"}
 
 
 @click.command()
@@ -41,46 +48,98 @@ def accuracy(runs: Path, costs: Path, as_json: bool) -> None:
     """
     judged = judge_runs(load_runs(runs), load_costs(costs))
     if as_json:
+        pairs = plan_pairs(judged)
         for entry in judged:
-            line = {
-                "run": entry.run.run_id,
-                "predicted": entry.predicted,
-                "errors": entry.errors,
-                "yardstick": entry.run.yardstick,
-            }
-            click.echo(json.dumps(line))
+            click.echo(json.dumps(_to_json(entry, pairs)))
         return
     _print_table(judged)
 
 
+def _to_json(entry: Judged, pairs: Sequence[Pair]) -> dict[str, Any]:
+    after = entry.next_full
+    return {
+        "run": entry.run.run_id,
+        "predicted": entry.predicted,
+        "errors": entry.errors,
+        "yardstick": entry.run.yardstick,
+        "saturated_right": entry.saturated_right,
+        "next": None
+        if after is None
+        else {
+            "called": after.called,
+            "measured": after.measured,
+            "utilisation": after.utilisation,
+            "right": after.right,
+        },
+        "better_than": [
+            {"run": pair.worse.run.run_id, "ordered_right": pair.ordered_right}
+            for pair in pairs
+            if pair.better is entry
+        ],
+    }
+
+
 def _print_table(judged: list[Judged]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("run")
-    for heading in ("measured/s", "predicted/s", "error", "CPU", "stmgr", "latency", "full"):
-        table.add_column(heading, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column("run", no_wrap=True)
+    for heading in ("measured", "model", "error", "CPU", "stmgr", "ms", "full", "next"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for entry in judged:
         cpu = [e for name, e in entry.errors.items() if name.startswith("container")]
         managers = [e for name, e in entry.errors.items() if name.startswith("stream")]
         latency = entry.errors.get("mean latency")
         table.add_row(
-            entry.run.run_id + ("" if entry.run.yardstick else " (drifting)"),
+            entry.run.run_id + ("" if entry.run.yardstick else "~"),
             f"{entry.run.measured['throughput_per_s']:.0f}",
             f"{entry.predicted['throughput_per_s']:.0f}",
             f"{entry.errors['throughput']:+.1%}",
             f"{max(cpu, key=abs):+.0%}",
             f"{max(managers, key=abs):+.0%}",
             "" if latency is None else f"{latency:+.0%}",
-            {None: "", True: "right", False: "WRONG"}[entry.saturated_right],
+            VERDICTS[entry.saturated_right],
+            VERDICTS[None if entry.next_full is None else entry.next_full.right],
         )
     console = Console(highlight=False)
     console.print(table)
-    console.print("CPU, stmgr: the worst container; full: the saturated container named rightly")
+    console.print(EXPLANATION)
     summary = summarise(judged)
     console.print(f"\n{summary.runs} steady runs: mean absolute error, worst, bias")
     for kind, mean in summary.mean_absolute.items():
         console.print(
             f"  {kind:20} {mean:6.1%} {summary.worst[kind]:6.1%} {summary.bias[kind]:+6.1%}"
         )
+    _print_choices(console, judged)
+
+
+def _print_choices(console: Console, judged: Sequence[Judged]) -> None:
+    """How often the model says the right thing where a planner has to choose."""
+    saturated = [entry.saturated_right for entry in judged if entry.saturated_right is not None]
+    console.print(f"  saturated container  {sum(saturated)} of {len(saturated)} runs")
+    after = [(entry, entry.next_full) for entry in judged if entry.next_full is not None]
+    console.print(f"  next container       {sum(n.right for _, n in after)} of {len(after)} runs")
+    for entry, found in after:
+        if not found.right:
+            called = "none" if found.called is None else _used(found, found.called)
+            console.print(
+                f"    {entry.run.run_id}: called {called}, measured {_used(found, found.measured)}"
+            )
+    pairs = plan_pairs(judged)
+    right = sum(pair.ordered_right for pair in pairs)
+    console.print(
+        f"  order of plans       {right} of {len(pairs)} pairs that differ by more than "
+        f"{RESOLVED:.0%}"
+    )
+    for pair in pairs:
+        if not pair.ordered_right:
+            console.print(
+                f"    {pair.better.run.run_id} carries more than {pair.worse.run.run_id}, which "
+                "the model denies"
+            )
+
+
+def _used(found: NextFull, container: int) -> str:
+    used = found.utilisation.get(container)
+    return f"{container}" if used is None else f"{container} ({used:.1%} used)"
 
 
 @click.command()

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bridge.accuracy import Judged, judge_runs, summarise
+from bridge.accuracy import Judged, judge_runs, next_full, plan_pairs, summarise
 from bridge.calibration import calibrate
 from bridge.cli import main
 from bridge.heron_costs import CostFile, shipped_costs
 from bridge.measured_run import MeasuredRun, load_run, load_runs
 from packing.errors import InvalidRequest
+from packing.model.saturation import Limit
 
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
 
@@ -60,16 +61,146 @@ def test_the_saturated_container_is_always_named(judged: list[Judged]) -> None:
     assert all(said)
 
 
+def test_the_next_container_is_named_within_the_noise(judged: list[Judged]) -> None:
+    """CPU of repeated runs differs by up to 10 %: nearer ones may be named the other way round."""
+    found = [entry.next_full for entry in judged if entry.next_full is not None]
+    assert len(found) == 6
+    assert sum(after.right for after in found) >= 5
+    for after in found:
+        assert after.called is not None
+        assert after.utilisation[after.called] > 0.9 * after.utilisation[after.measured]
+
+
+def test_plans_are_ordered_as_measured(judged: list[Judged]) -> None:
+    pairs = plan_pairs(judged)
+    assert len(pairs) == 4
+    assert all(pair.ordered_right for pair in pairs)
+
+
+def with_limits(entry: Judged, *limits: Limit) -> Judged:
+    """The run judged again, by a model that names these limits."""
+    prediction = replace(entry.prediction, limits=limits)
+    return replace(entry, prediction=prediction, next_full=next_full(entry.run, prediction))
+
+
+def measured_with(run: MeasuredRun, **cores_and_quota: tuple[float, float | None]) -> MeasuredRun:
+    """The run with other containers: `c1=(cores, quota)`."""
+    containers = {
+        name.removeprefix("c"): {"cores": cores, "quota": quota}
+        for name, (cores, quota) in cores_and_quota.items()
+    }
+    return replace(run, measured={**run.measured, "containers": containers})
+
+
+@pytest.fixture
+def saturated(judged: list[Judged]) -> Judged:
+    """Container 2 is full, 1 comes next."""
+    (found,) = [entry for entry in judged if entry.run.run_id == "W2-rr-over-s2"]
+    return found
+
+
+def test_the_next_container_is_the_first_other_one_that_limits(saturated: Judged) -> None:
+    full, host = Limit("CPU of container 2", 0.8, 2), Limit("CPU of the host", 0.85)
+    again = Limit("stream manager of container 2", 0.9, 2)
+    one, three = Limit("CPU of container 1", 1.2, 1), Limit("CPU of container 3", 1.1, 3)
+    right = with_limits(saturated, full, host, again, one, three).next_full
+    wrong = with_limits(saturated, full, three, one).next_full
+    none = with_limits(saturated, full, host, again).next_full
+    assert right is not None and wrong is not None and none is not None
+    assert (right.called, right.measured, right.right) == (1, 1, True)
+    assert (wrong.called, wrong.measured, wrong.right) == (3, 1, False)
+    assert (none.called, none.right) == (None, False)
+
+
+def test_utilisation_and_not_cores_tells_which_is_next(saturated: Judged) -> None:
+    run = measured_with(saturated.run, c0=(9.0, None), c1=(0.3, 1.0), c2=(0.4, 0.4), c3=(0.2, 0.4))
+    found = next_full(run, saturated.prediction)
+    assert found is not None
+    assert found.measured == 3
+    assert found.utilisation == pytest.approx({1: 0.3, 3: 0.5})
+    assert not found.right
+    alone = measured_with(saturated.run, c0=(0.1, None), c1=(0.3, None), c2=(0.4, 0.4))
+    assert next_full(alone, saturated.prediction) is None
+
+
+def test_nothing_is_next_where_nothing_is_full(judged: list[Judged]) -> None:
+    assert all((e.next_full is None) == (e.saturated_right is None) for e in judged)
+
+
+def outcome(like: Judged, name: str, measured: float, predicted: float, **raw: object) -> Judged:
+    """A run under a plan of its own, with these throughputs."""
+    run = like.run
+    changed = {**run.raw, "plan": {"1": [name]}, **raw}
+    return replace(
+        like,
+        run=replace(
+            run,
+            run_id=f"{name}-s2",
+            raw=changed,
+            measured={**run.measured, "throughput_per_s": measured},
+        ),
+        predicted={**like.predicted, "throughput_per_s": predicted},
+    )
+
+
+def test_pairs_of_plans_are_ordered_by_what_they_deliver(saturated: Judged) -> None:
+    runs = [
+        outcome(saturated, "low", 1000.0, 900.0),
+        outcome(saturated, "close", 1079.0, 700.0),
+        outcome(saturated, "high", 1300.0, 800.0),
+    ]
+    pairs = plan_pairs(runs)
+    found = [(p.better.run.run_id, p.worse.run.run_id, p.ordered_right) for p in pairs]
+    assert found == [("high-s2", "low-s2", False), ("high-s2", "close-s2", True)]
+
+
+def test_only_runs_that_differ_in_their_plan_alone_are_paired(saturated: Judged) -> None:
+    low, high = (outcome(saturated, n, m, m) for n, m in (("low", 1000.0), ("high", 2000.0)))
+    assert len(plan_pairs([low, high])) == 1
+    other_load = outcome(saturated, "high", 2000.0, 2000.0, offered_key="more")
+    same_plan = outcome(saturated, "low", 2000.0, 2000.0)
+    other_size = outcome(saturated, "low", 2000.0, 2000.0, quota_cores={"1": 9.0})
+    other_workload = replace(high, run=replace(high.run, workload="other"))
+    runtime = replace(high.run.runtime, simple_jit=not high.run.runtime.simple_jit)
+    other_jvm = replace(high, run=replace(high.run, runtime=runtime))
+    drifting = {**high.run.measured, "steadiness": "backlog growing"}
+    unsteady = replace(high, run=replace(high.run, run_id="drifting", measured=drifting))
+    for other in (other_load, same_plan, other_workload, other_jvm, unsteady):
+        assert not plan_pairs([low, other])
+    assert len(plan_pairs([low, other_size])) == 1
+
+
+def test_a_prediction_of_the_same_for_both_orders_nothing(saturated: Judged) -> None:
+    (pair,) = plan_pairs([outcome(saturated, n, m, 5.0) for n, m in (("a", 10.0), ("b", 20.0))])
+    assert not pair.ordered_right
+
+
 def test_the_command_says_what_the_judges_found(judged: list[Judged]) -> None:
     table = CliRunner().invoke(main, ["accuracy", "--runs", str(RUNS)])
     assert table.exit_code == 0, table.output
     assert "21 steady runs" in table.output
+    assert max(len(line.rstrip()) for line in table.output.splitlines()) <= 80
+    text = " ".join(table.output.split())
+    after = [e.next_full for e in judged if e.next_full is not None]
+    assert f"next container {sum(n.right for n in after)} of {len(after)} runs" in text
+    assert "order of plans 4 of 4 pairs" in text
+    assert "…" not in text, "a column is cut off"
+    assert all(entry.run.run_id in text for entry in judged)
     lines = CliRunner().invoke(main, ["accuracy", "--runs", str(RUNS), "--json"])
     assert lines.exit_code == 0, lines.output
     found = [json.loads(line) for line in lines.output.splitlines()]
     assert [line["run"] for line in found] == [entry.run.run_id for entry in judged]
     for line, entry in zip(found, judged, strict=True):
         assert line["errors"] == pytest.approx(dict(entry.errors))
+        assert line["saturated_right"] == entry.saturated_right
+        assert (line["next"] is None) == (entry.next_full is None)
+        if entry.next_full is not None:
+            assert line["next"]["called"] == entry.next_full.called
+            assert line["next"]["measured"] == entry.next_full.measured
+            assert line["next"]["right"] == entry.next_full.right
+    ordered = [(line["run"], p["run"]) for line in found for p in line["better_than"]]
+    pairs = [(p.better.run.run_id, p.worse.run.run_id) for p in plan_pairs(judged)]
+    assert sorted(ordered) == sorted(pairs)
 
 
 def left_out(runs: list[MeasuredRun]) -> CostFile:

@@ -29,6 +29,8 @@ ROUNDING = 1e-12
 """Sizes are taken this much smaller, so that no rounding makes an instance too large."""
 SLACK = 1e-6
 """Sums are exact to better than this."""
+THRESHOLDS = 32
+"""Sizes tried as the e of Martello and Toth's bound, at most."""
 STEPS = 16
 """Largest parameter of the rounding function (Fekete and Schepers' u^(k))."""
 PARTS = 4
@@ -109,7 +111,11 @@ def _largest_sum(supply: Ints, sizes: Floats) -> float:
         return 0.0
     plain = sizes @ supply
     # Martello and Toth: sizes above 1 - e count whole, sizes below e not at all, e at most half.
-    threshold = np.where(sizes <= 0.5, sizes, 0.0)[:, :, None]
+    threshold = np.sort(np.where(sizes <= 0.5, sizes, 0.0), axis=1)
+    if threshold.shape[1] > THRESHOLDS:
+        chosen = np.linspace(0, threshold.shape[1] - 1, THRESHOLDS).astype(np.int64)
+        threshold = threshold[:, chosen]
+    threshold = threshold[:, :, None]
     size = sizes[:, None, :]
     cut = np.where(size > 1 - threshold, 1.0, np.where(size < threshold, 0.0, size)) @ supply
     # Fekete and Schepers: parts of 1/(k+1) that a size holds, over k.
@@ -121,7 +127,9 @@ def _largest_sum(supply: Ints, sizes: Floats) -> float:
 
 def _conflicting(supply: Ints, sizes: Floats) -> float:
     """Instances of which no two fit one container: a clique of the graph of conflicts."""
-    apart: Bools = np.any((sizes[:, None, :] + sizes[None, :, :]) > 1, axis=2)
+    apart: Bools = np.zeros((len(sizes), len(sizes)), dtype=bool)
+    for size in sizes.T:
+        apart |= np.add.outer(size, size) > 1
     alone = np.diagonal(apart)
     # Of a class whose instances fit beside each other at most one can be in a clique.
     weight = np.where(alone, supply, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from packing.arrays import Floats, Ints
+from packing.arrays import Floats
 from packing.bounds.bound import Bound
 from packing.bounds.containers import fewest_containers, relative_sizes
 from packing.bounds.instances import InstanceSizes, instance_sizes
@@ -167,9 +167,15 @@ def _problem(
 
 def _most_traffic(request: Request, classes: ShareClasses) -> Floats:
     """Tuples/s between one instance of each class and one of each, at most; symmetric (K, K)."""
-    prepared = request.prepared
-    of: Ints = classes.component
-    sends = of[None, :] == prepared.stream_source[:, None]
-    sent = sends * classes.most_share * prepared.rates.stream_per_s[:, None]
-    one_way = sent.T @ classes.most_received
+    prepared, of = request.prepared, classes.component
+    rate, source, target = (
+        prepared.rates.stream_per_s, prepared.stream_source, prepared.stream_target
+    )  # fmt: skip
+    if len(of) == len(prepared.spout):  # a class per component
+        one_way = np.zeros((len(of), len(of)))
+        received = classes.most_received[np.arange(len(rate)), target]
+        np.add.at(one_way, (source, target), rate * classes.most_share[source] * received)
+    else:
+        sent = (of[None, :] == source[:, None]) * classes.most_share * rate[:, None]
+        one_way = sent.T @ classes.most_received
     return np.asarray(one_way + one_way.T, dtype=np.float64)

@@ -32,9 +32,7 @@ NODES = 20_000
 LEEWAY = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Parts of what a container keeps by which a content may exceed its prices, tried in turn until a
 proof is found."""
-MANY_CLASSES = 16
-"""Above this a tenth of the nodes must do: each takes longer, and more proofs are needed."""
-MAX_CLASSES = 100
+MAX_CLASSES = 40
 """Classes beyond which the LP takes longer than it is worth."""
 MAX_CLIQUES = 5_000
 SOLVED = "configuration LP"
@@ -55,8 +53,7 @@ def most_local_traffic(problem: PackingProblem, nodes: int = NODES) -> Bound:
     most = most_instances(problem)
     found = [Bound(everything, "all traffic")]
     if nodes > 0 and problem.class_count <= MAX_CLASSES:
-        few = problem.class_count <= MANY_CLASSES
-        found.append(_by_configurations(problem, most, nodes if few else nodes // 10 + 1))
+        found.append(_by_configurations(problem, most, nodes))
     if found[-1].how != SOLVED:
         # The other two follow from prices, too: from some that are not the best.
         found += [_by_pairs(problem, most), _by_cliques(problem, most)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from packing.arrays import Floats
 from packing.model.costs import HeronCosts
-from packing.model.packets import Pace, Packets, packet_rates
+from packing.model.packets import Forwarding, Pace, Packets
 from packing.model.placed import Placed
 from packing.model.placed import place as place  # noqa: PLC0414 - exported
 from packing.model.runtime import Runtime
@@ -31,6 +31,8 @@ class Work:
     """The same with waiting: how many executing threads it keeps busy."""
     service_s: Floats
     """Time of a bolt's thread per tuple; 0 for spouts and where nothing arrives."""
+    pace: Pace
+    """How often bolts flush."""
     gateway_cores: Floats
     """What bytes take of the gateway threads of all instances together."""
     idle_cores: Floats
@@ -40,8 +42,8 @@ class Work:
     manager_packet_out_s: Floats
     """Stream manager: per packet that an instance sends."""
     fixed_cores: Floats
-    """What one instance takes whatever the load, of its container and of the stream manager;
-    (2, components), as all that follow."""
+    """What one instance takes whatever the load, of its container, of the stream manager and of its
+    gateway thread; (3, components), as the next two."""
     packet_in_cores: Floats
     """The same per packet into the instance."""
     packet_out_cores: Floats
@@ -52,8 +54,8 @@ class Work:
     """What each container takes beside its instances, and its stream manager; (2, 1)."""
 
 
-CONTAINERS, MANAGERS = 0, 1
-"""Rows of `Demand.fixed` and `Demand.rising`."""
+CONTAINERS, MANAGERS, GATEWAYS = 0, 1, 2
+"""Rows of `Demand.fixed` and `Demand.rising`, and of what one instance takes."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +104,12 @@ class Demand:
     @cached_property
     def instance_fixed(self) -> Floats:
         """Cores of each instance that do not depend on load; (n,)."""
-        own = {
-            v: self.work.idle_cores[v]
-            + into * self.work.packet_in_s[v]
-            + out * self.work.packet_out_s[v]
-            for v, (into, out, _) in self.packets.own.items()
-        }
-        fixed = (
-            self.work.idle_cores
-            + self.packets.into * self.work.packet_in_s
-            + self.packets.out * self.work.packet_out_s
+        idle, packet_in_s, packet_out_s = self.placed.kinds.of_components(
+            np.stack((self.work.idle_cores, self.work.packet_in_s, self.work.packet_out_s))
         )
-        return self.placed.per_instance(fixed, own)
+        return self.placed.per_instance(
+            idle + self.packets.into * packet_in_s + self.packets.out * packet_out_s
+        )
 
     @cached_property
     def instance_rising(self) -> Floats:
@@ -128,14 +124,12 @@ class Demand:
     @cached_property
     def packets_in_per_s(self) -> Floats:
         """Packets into each instance; (n,)."""
-        own = {v: at.into for v, at in self.packets.own.items()}
-        return self.placed.per_instance(self.packets.into, own)
+        return self.placed.per_instance(self.packets.into)
 
     @cached_property
     def packets_out_per_s(self) -> Floats:
         """Packets out of each instance; (n,)."""
-        own = {v: at.out for v, at in self.packets.own.items()}
-        return self.placed.per_instance(self.packets.out, own)
+        return self.placed.per_instance(self.packets.out)
 
 
 def work(structure: Structure, costs: HeronCosts, runtime: Runtime) -> Work:
@@ -168,18 +162,24 @@ def _work(s: Structure, costs: HeronCosts, runtime: Runtime) -> Work:
     manager_in_s = np.full(len(idle), costs.manager_packet_out_s)
     manager_out_s = np.where(s.spout, costs.manager_spout_packet_s, costs.manager_bolt_packet_s)
     manager_ack_s = costs.manager_ack_s if runtime.acking else 0.0
+    service_s = np.divide(thread, executed, out=np.zeros(len(thread)), where=executed > 0)
+    busy = s.rates.input_per_s * service_s
+    emitted = np.where(s.spout, 0.0, s.emit_per_s)
     return Work(
         rising_cores=rising,
         thread_cores=thread,
-        service_s=np.divide(thread, executed, out=np.zeros(len(thread)), where=executed > 0),
+        service_s=service_s,
+        pace=Pace(
+            np.stack((s.rates.input_per_s, busy, emitted, s.stream_changes_per_s)), packet_in_s
+        ),
         gateway_cores=gateway,
         idle_cores=idle,
         packet_in_s=packet_in_s,
         packet_out_s=packet_out_s,
         manager_packet_out_s=manager_out_s,
-        fixed_cores=_with_manager(idle, np.zeros(len(idle))),
-        packet_in_cores=_with_manager(packet_in_s, manager_in_s),
-        packet_out_cores=_with_manager(packet_out_s, manager_out_s),
+        fixed_cores=np.stack((idle, np.zeros(len(idle)), np.zeros(len(idle)))),
+        packet_in_cores=np.stack((packet_in_s + manager_in_s, manager_in_s, packet_in_s)),
+        packet_out_cores=np.stack((packet_out_s + manager_out_s, manager_out_s, packet_out_s)),
         manager_s=np.array(
             [
                 costs.manager_tuple_s + manager_ack_s,
@@ -187,15 +187,13 @@ def _work(s: Structure, costs: HeronCosts, runtime: Runtime) -> Work:
                 costs.manager_byte_s,
             ]
         ),
-        container_cores=_with_manager(
-            np.array([costs.container_background_cores]), np.array([costs.manager_idle_cores])
+        container_cores=np.array(
+            [
+                [costs.container_background_cores + costs.manager_idle_cores],
+                [costs.manager_idle_cores],
+            ]
         ),
     )
-
-
-def _with_manager(instance: Floats, manager: Floats) -> Floats:
-    """Rows for the container, which holds both, and for its stream manager."""
-    return np.stack([instance + manager, manager])
 
 
 def demand(
@@ -222,29 +220,20 @@ class Needs:
         """Share of time of the busiest executing thread, per unit of load."""
         self.gateways_rising: Floats = self.work.gateway_cores * placed.largest_share
         """What bytes add to `Demand.gateways`, per unit of load; (components,)."""
-        self._pace = Pace(self.work.service_s, self.work.packet_in_s)
+        self._forwarding = Forwarding(placed, runtime, self.work.pace)
+        of_components = placed.kinds.of_components
+        self._fixed = of_components(self.work.fixed_cores)
+        self._packet_in = of_components(self.work.packet_in_cores)
+        self._packet_out = of_components(self.work.packet_out_cores)
 
     def at(self, factor: float = 1.0, duty: float = 1.0) -> Demand:
         """Demand with packets as they are at load `factor` and spout duty `duty`."""
-        placed, needs = self.placed, self.work
-        packets = packet_rates(placed, self.runtime, self._pace, factor, duty)
-        gateways = packets.into * needs.packet_in_s + packets.out * needs.packet_out_s
-        each = needs.packet_in_cores * packets.into
-        each += needs.packet_out_cores * packets.out
-        each += needs.fixed_cores
-        each *= placed.totals
-        for v in packets.own:
-            each[:, v] = 0.0
-        # Where all instances get the same, their share of the output is their share of the number.
-        fixed = each @ placed.sending
-        for v, (into, out, _) in packets.own.items():
-            gateways[v] = (into * needs.packet_in_s[v] + out * needs.packet_out_s[v]).max()
-            for row in (CONTAINERS, MANAGERS):
-                by_share = (
-                    into * needs.packet_in_cores[row, v]
-                    + out * needs.packet_out_cores[row, v]
-                    + needs.fixed_cores[row, v]
-                )
-                fixed[row] += placed.own[v].by_container(by_share, fixed.shape[1])
-        fixed += needs.container_cores
-        return Demand(placed, needs, packets, fixed, self.rising, gateways)
+        placed = self.placed
+        packets = self._forwarding.packets(factor, duty)
+        each = self._packet_in * packets.into
+        each += self._packet_out * packets.out
+        gateways = placed.kinds.largest(each[GATEWAYS])
+        each += self._fixed
+        fixed = placed.in_containers(each[: MANAGERS + 1])
+        fixed += self.work.container_cores
+        return Demand(placed, self.work, packets, fixed, self.rising, gateways)

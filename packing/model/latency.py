@@ -168,21 +168,14 @@ def _at_instances(
 ) -> tuple[Floats, Floats, Floats]:
     """How long it takes until the outputs of a burst leave and until a tuple of it is executed, and
     the wait for other bursts; means of a component's tuples."""
-    s, work, packets = placed.structure, needs.work, needs.packets
-    executed = placed.input_each * load_factor
-    leaving, executing, queue = _burst(
-        executed, packets.into, packets.bursts, work.service_s, work.packet_in_s, s.service_scv,
-        period_s,
+    s, work, packets, kinds = placed.structure, needs.work, needs.packets, placed.kinds
+    rates = np.stack((s.rates.input_per_s, work.service_s, work.packet_in_s, s.service_scv))
+    input_per_s, service_s, packet_in_s, scv = kinds.of_components(rates)
+    found = _burst(
+        input_per_s * kinds.share * load_factor,
+        packets.into, packets.bursts, service_s, packet_in_s, scv, period_s,
     )  # fmt: skip
-    for v, at in packets.own.items():
-        of = placed.own[v]
-        each = of.share * (s.rates.input_per_s[v] * load_factor)
-        alike = np.ones(len(each))
-        found = _burst(
-            each, at.into, at.bursts, work.service_s[v] * alike, work.packet_in_s[v] * alike,
-            s.service_scv[v] * alike, period_s,
-        )  # fmt: skip
-        leaving[v], executing[v], queue[v] = (of.weight @ part for part in found)
+    leaving, executing, queue = (kinds.means(each) for each in found)
     return leaving, executing, queue
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
-from packing.arrays import Floats, Ints, sum_by
+from packing.arrays import Bools, Floats, Ints, sum_by
 from packing.flows import arriving_shares, instance_shares, lowest_task
 from packing.model.structure import Structure
 from packing.plan import Plan
+
+Values = TypeVar("Values", Floats, Bools)
 
 SAME_SHARE = 1e-12
 """Shares that differ by less are the same."""
@@ -46,6 +49,58 @@ class Own:
     def by_container(self, values: Floats, width: int) -> Floats:
         """Sum of the instances' values, given per share, in each of `width` containers."""
         return sum_by(self.container, values[self.kind] * self.number, width)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The instances of a placement in `k` kinds of alike ones.
+
+    First one kind per component, then one per share of each component in `own`, in its order. The
+    first kind of those in `own` has no instances; it stands for their mean.
+    """
+
+    share: Floats
+    """Of the component's input that goes to one instance; (k,)."""
+    own: Mapping[int, Own]
+    components: int
+    """Their number."""
+
+    @cached_property
+    def component(self) -> Ints:
+        """Component of each kind; (k,)."""
+        numbers = [len(of.share) for of in self.own.values()]
+        return np.concatenate((np.arange(self.components), np.repeat(list(self.own), numbers)))
+
+    @cached_property
+    def at(self) -> Mapping[int, slice]:
+        """Component -> its kinds, for those in `own`."""
+        found, start = {}, self.components
+        for v, of in self.own.items():
+            found[v] = slice(start, start + len(of.share))
+            start += len(of.share)
+        return found
+
+    def of_components(self, values: Values) -> Values:
+        """Values per component (last axis) as values per kind."""
+        return values[..., self.component] if self.own else values
+
+    def largest(self, values: Floats) -> Floats:
+        """Largest of the values per kind of each component; (components,)."""
+        if not self.own:
+            return values
+        found = values[: self.components].copy()
+        for v, at in self.at.items():
+            found[v] = values[at].max()
+        return found
+
+    def means(self, values: Floats) -> Floats:
+        """Means of values per kind over the tuples of each component; (components,)."""
+        if not self.own:
+            return values
+        found = values[: self.components].copy()
+        for v, at in self.at.items():
+            found[v] = self.own[v].weight @ values[at]
+        return found
 
 
 @dataclass(frozen=True)
@@ -95,12 +150,6 @@ class Placed:
         return found
 
     @cached_property
-    def input_each(self) -> Floats:
-        """Input of one instance where all get the same, tuples/s; (components,)."""
-        found: Floats = self.structure.rates.input_per_s / self.totals
-        return found
-
-    @cached_property
     def flow(self) -> Floats:
         """Tuples/s to a component from each container; (components, C)."""
         found: Floats = self.structure.feeding @ self.sending
@@ -115,7 +164,7 @@ class Placed:
     @cached_property
     def share(self) -> Floats:
         """Per instance: share of its component's input; shape (n,)."""
-        return self.per_instance(1.0 / self.totals, {v: of.share for v, of in self.own.items()})
+        return self.per_instance(self.kinds.share)
 
     @cached_property
     def largest_share(self) -> Floats:
@@ -125,12 +174,37 @@ class Placed:
             largest[v] = of.share[-1]
         return largest
 
-    def per_instance(self, values: Floats, own: Mapping[int, Floats]) -> Floats:
-        """Values per component, and per share of those in `own`, as one array (n,)."""
+    @cached_property
+    def kinds(self) -> Kinds:
+        """Kinds of alike instances."""
+        even: Floats = 1.0 / self.totals
+        if not self.own:
+            return Kinds(even, {}, len(even))
+        shares = [of.share for of in self.own.values()]
+        return Kinds(np.concatenate((even, *shares)), self.own, len(even))
+
+    @cached_property
+    def alike(self) -> Floats:
+        """`counts` without the instances of components in `own`; (components, C)."""
+        found = self.counts.astype(np.float64)
+        if self.own:
+            found[list(self.own)] = 0.0
+        return found
+
+    def in_containers(self, values: Floats) -> Floats:
+        """Sums over the instances in each container, of rows with values per kind; (rows, C)."""
+        size, width = self.counts.shape
+        found: Floats = values[:, :size] @ self.alike
+        for v, at in self.kinds.at.items():
+            found += [self.own[v].by_container(row, width) for row in values[:, at]]
+        return found
+
+    def per_instance(self, values: Floats) -> Floats:
+        """Values per kind as values per instance; (n,)."""
         component = self.plan.component
         found: Floats = values[component]
-        for v, by_share in own.items():
-            found[component == v] = by_share[self.own[v].kind]
+        for v, at in self.kinds.at.items():
+            found[component == v] = values[at][self.own[v].kind]
         return found
 
 

@@ -61,6 +61,11 @@ class Structure:
         return np.array([stated.get(name, SERVICE_SCV.value) for name in self.topology.names])
 
     @cached_property
+    def sinks(self) -> Bools:
+        """Per component: whether it is a bolt that emits nothing."""
+        return ~self.emits & ~self.spout
+
+    @cached_property
     def stream_source(self) -> Ints:
         """`source` as an array."""
         return np.array(self.source, dtype=np.int64)
@@ -192,7 +197,7 @@ class Structure:
 
         Zeros when nothing flows.
         """
-        weights = np.where(~self.emits & ~self.spout, self.rates.input_per_s, 0.0)
+        weights = np.where(self.sinks, self.rates.input_per_s, 0.0)
         if weights.sum() <= 0:
             weights = np.where(~self.spout, self.rates.input_per_s, 0.0)
         total = weights.sum()
@@ -253,7 +258,7 @@ class Structure:
     @cached_property
     def sink_per_s(self) -> float:
         """Tuples/s that sinks execute."""
-        return float(self.rates.input_per_s[~self.emits & ~self.spout].sum())
+        return float(self.rates.input_per_s[self.sinks].sum())
 
     @cached_property
     def memo(self) -> dict[Any, Any]:

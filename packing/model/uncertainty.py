@@ -341,9 +341,7 @@ class _Evaluated:
         """At the load that is delivered, as in the prediction."""
         self.largest_share = np.zeros(size)
         np.maximum.at(self.largest_share, plan.component, placed.share)
-        self.bursts = calm.packets.bursts.copy()
-        for v, at in calm.packets.own.items():
-            self.bursts[v] = placed.own[v].weight @ at.bursts
+        self.bursts = placed.kinds.means(calm.packets.bursts)
         self.mean_share = np.bincount(plan.component, placed.share**2, minlength=size)
 
     def _rising(

@@ -71,7 +71,7 @@ BUILT_IN_TRAITS: Mapping[str, frozenset[Trait]] = {
     # Ignores the stated count at a pack, and takes no instance below 0.1 cores.
     "first_fit_decreasing": frozenset({Trait.KEEPS_PLACEMENTS, Trait.ANSWERS_UPDATES}),
     "stream_affinity": frozenset(Trait),
-    "search": frozenset(Trait) - {Trait.ANSWERS_UPDATES},
+    "search": frozenset(Trait),
 }
 """What each planner of this package promises."""
 

@@ -13,6 +13,9 @@ import numpy as np
 from packing.arrays import Ints
 from packing.plan import Plan
 
+GAIN_WORTH_A_RESTART = 1.05
+"""A plan that restarts survivors must sustain this much more than one that does not."""
+
 
 @dataclass(frozen=True)
 class Disruption:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from packing.errors import Infeasible, UnsupportedRequest
 from packing.plan import Plan
 from packing.planners.packing_problem import RequestedPack
+from packing.planners.search_repack import repack
 from packing.request import Request
 from packing.resources import describe_bytes
 from packing.search.portfolio import Found, capped, search_counts
@@ -26,13 +27,11 @@ LARGEST_STATE = 20_000_000
 def search(request: Request) -> Plan:
     """Pack so that most traffic stays in containers, none of which is loaded far above the others.
 
-    Raises Infeasible when the instances do not fit the stated containers, UnsupportedRequest for
-    updates.
+    At an update survivors stay, unless moves carry enough more load (`search_repack`). Raises
+    Infeasible when the instances do not fit the stated containers.
     """
     if request.current is not None:
-        if request.changes_nothing:
-            return request.current
-        raise UnsupportedRequest("search does not answer updates; stream_affinity does")
+        return repack(request).plan
     pack = RequestedPack(request)
     states = len(pack.classes.component) * pack.containers
     if states > LARGEST_STATE:

@@ -1,0 +1,452 @@
+"""Updates as counts: what starts and stops where with nobody moved, and what moves would gain.
+
+A state is a matrix of counts (classes, containers) as in `packing.search.problem`, and `home` has
+what runs. Instances that run beyond what a state has there have moved or stopped.
+"""
+
+from __future__ import annotations
+
+import enum
+import heapq
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from packing.arrays import Bools, Floats, Ints
+from packing.search import kernel
+from packing.search.kernel import TRAFFIC, Aim
+from packing.search.portfolio import capped, default_steps
+from packing.search.problem import PackingProblem
+
+LEVELS = (1.0, 1.05, 1.1)
+"""Caps on the load of a container, over the lowest that the fullest one can have with nobody
+moved; round robin's fullest is loaded about so."""
+CAP_IF_UNKNOWN = 1.1
+"""The one cap where nothing tells how much load a state carries."""
+SAME_GAIN = 0.01
+"""States that carry loads within this share of each other are told apart by their traffic."""
+RELIEFS = (1.05, 1.1, 1.2, 1.4, 1.8)
+"""By how much the load of the fullest container is lowered by moves, in the curve."""
+LEVEL_SLACK = 1.02
+"""Lowest load of the fullest container that is tried, over the mean."""
+TRAFFIC_SLACK = 1.1
+"""The same where moves are for traffic too."""
+MOVE_PRICES = (0.1, 0.01)
+"""Price of a move that is for traffic too, over the most traffic that one instance keeps."""
+OVERLOAD_PRICE = 16.0
+"""Moves that lifting one mean instance's load above the cap weighs."""
+STEPS_SHARE = 0.125
+"""Part of the steps of a pack that each state of the curve gets."""
+
+Judge = Callable[[Ints], float] | None
+"""The load factor that a state sustains; None where that is not known of any."""
+
+
+class Removable(enum.Enum):
+    """Which containers an update may leave empty."""
+
+    ANY = "any"
+    HIGHEST = "the highest"
+    NONE = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What changes of what runs.
+
+    `K` classes, `C` containers: those that run, by id, then those that may be added.
+    """
+
+    problem: PackingProblem
+    """With `home`; `supply` has what runs and what starts, also what is to stop."""
+    stops: tuple[tuple[Ints, int], ...]
+    """Classes of which instances stop, and how many of them together."""
+    removable: Removable
+    closing: int = 0
+    """Containers that have to be given up."""
+    all_used: bool = False
+    """Whether every container that is not given up has to hold something."""
+    cores: Floats | None = None
+    """What loads are measured against, (C,); None where containers are alike."""
+
+    @property
+    def home(self) -> Ints:
+        """What runs; (K, C)."""
+        assert self.problem.home is not None
+        return self.problem.home
+
+    @property
+    def strength(self) -> Floats:
+        """Of each container, to carry load; (C,)."""
+        if self.cores is None or not (self.cores > 0).all():
+            return np.ones(self.problem.container_count)
+        return np.asarray(self.cores / self.cores.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A state after an update, and what it does."""
+
+    counts: Ints
+    """(K, C); containers that it gives up or does not need are empty."""
+    moves: int
+    """Survivors that change container."""
+    local_per_s: float
+    """Tuples/s that stay inside containers."""
+    sustained: float | None
+    """Load factor; None where it is not known."""
+
+
+def least_disturbing(update: Update, judge: Judge, enough: float) -> State | None:
+    """The best state of those with the fewest moves; None where what starts finds no room.
+
+    Instances that start, and those that stop, are placed and chosen for the load that is carried,
+    up to `enough`, then for traffic. Survivors move only out of containers that are given up and
+    into containers that would stay empty against the scheduler's rules.
+    """
+    states = [_described(update, counts, judge) for counts in _undisturbed(update, judge)]
+    if not states:
+        return None
+    fewest = min(state.moves for state in states)
+    return _best([state for state in states if state.moves == fewest], enough)
+
+
+def with_moves(
+    update: Update, start: State, judge: Judge, steps: int | None = None
+) -> Iterator[State]:
+    """States with more moves that may carry more than `start`, from the furthest on.
+
+    The first two say what moves without a price gain and what full containers gain by being
+    relieved; whoever finds that too little need not ask for the others, which relieve them less.
+    """
+    kept = np.flatnonzero(start.counts.any(axis=0))
+    problem = _open_columns(update, start.counts, kept)
+    counts = start.counts[:, kept]
+    total = default_steps(problem) if steps is None else steps
+    each = int(total * STEPS_SHARE)
+    scale = float(problem.traffic.max(initial=0.0))
+    strength = update.strength[kept]
+    loads = problem.loads(counts)[:, 0] / strength if problem.load.shape[1] else np.zeros(0)
+    if len(kept) < 2 or not loads.any() or not each:
+        return
+    high, mean = float(loads.max()), float(loads @ strength / strength.sum())
+    item = float(problem.supply @ problem.load[:, 0]) / problem.instance_count
+    most = float(counts.sum(axis=0).max())
+    weight = 1.0 / scale if scale else 0.0
+
+    def moved(level: float, price: float, seed: int, more: int = 1) -> State:
+        priced = replace(problem, move_price=np.full(problem.class_count, price))
+        aim = Aim(weight, (level * strength)[:, None], OVERLOAD_PRICE * most / item**2)
+        found, _ = kernel.anneal(
+            priced, counts, aim, more * each, 0.3 * max(price, 1.0), 0.003, seed
+        )
+        whole = np.zeros_like(start.counts)
+        whole[:, kept] = found
+        return _described(update, whole, judge)
+
+    for seed, price in enumerate(reversed(MOVE_PRICES), 1):
+        yield moved(mean * TRAFFIC_SLACK, price * most, seed, 2)
+    yield moved(mean * LEVEL_SLACK, most, 10)
+    for seed, relief in enumerate(RELIEFS, 11):
+        if high / relief > mean * LEVEL_SLACK:
+            yield moved(high / relief, most, seed)
+
+
+def knee(states: list[State], enough: float, worth: float) -> int:
+    """Which of the states, by rising number of moves, is worth its moves; 0 for the first.
+
+    Step by step: a state with more moves is taken when it carries at least `worth` times the load
+    of the one taken before it. Load beyond `enough` counts for nothing.
+    """
+    taken = 0
+    for at in range(1, len(states)):
+        before, after = states[taken].sustained, states[at].sustained
+        if before is None or after is None:
+            continue
+        before, after = min(before, enough), min(after, enough)
+        if after >= before * worth and after > before:
+            taken = at
+    return taken
+
+
+def pareto(states: list[State]) -> list[State]:
+    """Those that carry more than all with as few moves, by rising number of moves."""
+    found: list[State] = []
+    for state in sorted(states, key=lambda s: (s.moves, -(s.sustained or 0.0), -s.local_per_s)):
+        if not found or (state.sustained or 0.0) > (found[-1].sustained or 0.0):
+            found.append(state)
+    return found
+
+
+def survivors_moved(update: Update, counts: Ints) -> int:
+    """Survivors that change container."""
+    stop = sum(number for _, number in update.stops)
+    return int(np.maximum(update.home - counts, 0).sum()) - stop
+
+
+def _described(update: Update, counts: Ints, judge: Judge) -> State:
+    local = update.problem.local_traffic(counts)
+    sustained = None if judge is None else judge(counts)
+    return State(counts, survivors_moved(update, counts), local, sustained)
+
+
+def _best(states: list[State], enough: float) -> State:
+    carried = max(min(state.sustained or 0.0, enough) for state in states)
+    near = [s for s in states if min(s.sustained or 0.0, enough) >= carried * (1 - SAME_GAIN)]
+    return max(near, key=lambda state: state.local_per_s)
+
+
+def _undisturbed(update: Update, judge: Judge) -> Iterator[Ints]:
+    """States for a ladder of caps on load, without moves where nothing forces any."""
+    strength = update.strength
+    free = np.full(update.problem.container_count, math.inf)
+    level = _state_within(update, free, kernel.LEAST_LOADED)
+    loads = _loads(update.problem, update.home if level is None else level) / strength
+    base = float(loads.max(initial=0.0)) * (1 + 1e-9)
+    found = False
+    for over in (CAP_IF_UNKNOWN,) if judge is None else LEVELS:
+        state = _state_within(update, base * over * strength, kernel.MOST_ATTRACTED)
+        if state is not None:
+            found = True
+            yield state
+    if level is not None:
+        yield level
+    if judge is not None or not found:
+        for rule in (kernel.MOST_ATTRACTED, kernel.TIGHTEST, kernel.FIRST_FIT):
+            state = _state_within(update, free, rule)
+            if state is not None:
+                yield state
+                return
+
+
+def _state_within(update: Update, cap: Floats, rule: int) -> Ints | None:
+    """What stops is chosen, then what starts placed, under a cap on the containers' load (C,)."""
+    problem = update.problem
+    counts, closed = _stopped(update, cap)
+    supply = problem.supply - (update.home - counts).sum(axis=1)
+    counts[:, closed] = 0
+    most = np.where(closed, 0, problem.most)
+    target = replace(problem, supply=supply, most=most)
+    if np.isfinite(cap).all() and problem.load.shape[1]:
+        target = capped(target, cap[:, None])
+    state, left = kernel.fill(target, counts, _by_size(problem), rule, weight=_load_weight(problem))
+    if left.any():
+        return None
+    if not _occupied(update, target, state, closed):
+        return None
+    if rule == kernel.MOST_ATTRACTED and _changes_interact(update):
+        return _exchanged(update, state, cap)
+    return state
+
+
+def _loads(problem: PackingProblem, counts: Ints) -> Floats:
+    if not problem.load.shape[1]:
+        return np.zeros(problem.container_count)
+    found: Floats = problem.load[:, 0] @ counts
+    return found
+
+
+def _by_size(problem: PackingProblem) -> Ints:
+    """Classes, those with most RAM first, then cores, as Heron's packers sort."""
+    order = problem.needs.T[::-1] if problem.needs.shape[1] < 2 else problem.needs.T[[0, 1]]
+    return np.lexsort(-order)
+
+
+def _load_weight(problem: PackingProblem) -> Floats:
+    return np.ones(problem.load.shape[1])
+
+
+# --- what stops ----------------------------------------------------------------------------------
+
+
+def _stopped(update: Update, cap: Floats) -> tuple[Ints, Bools]:
+    """What is left where instances stop, and which containers are given up.
+
+    Those stop first that are in containers to be given up or loaded above the cap, then those that
+    exchange least with their own container, among equals those in the most loaded one.
+    """
+    counts = update.home.copy()
+    closed = np.zeros(update.problem.container_count, dtype=bool)
+    closed[_closed(update)] = True
+    for classes, number in update.stops:
+        _stop(update, counts, closed, classes, number, cap)
+    return counts, closed
+
+
+def _stop(  # noqa: PLR0917 - what stops, and where it must not
+    update: Update, counts: Ints, closed: Bools, classes: Ints, number: int, cap: Floats
+) -> None:
+    """Take `number` instances of `classes` out of `counts`."""
+    problem, strength = update.problem, update.strength
+    pull = problem.traffic[classes] @ counts
+    loads = _loads(problem, counts)
+    held = counts.sum(axis=0)
+    highest = int(np.flatnonzero(held)[-1])
+    unit = float(problem.traffic.max(initial=0.0)) or 1.0
+    removed = np.zeros(len(held), dtype=np.int64)
+
+    def rank(at: int, i: int) -> tuple[bool, bool, bool, float, float, int]:
+        stays = held[at] == 1 and not closed[at] and not _may_empty(update, at, highest)
+        return (
+            bool(stays),
+            not closed[at],
+            not loads[at] > cap[at],
+            # Sums of the same traffic in another order are the same.
+            round(float(pull[i, at]) / unit, 9),
+            -float(loads[at] / strength[at]),
+            -at,
+        )
+
+    heap: list[tuple[tuple[bool, bool, bool, float, float, int], int, int, int]] = []
+
+    def push(at: int) -> None:
+        for i, u in enumerate(classes.tolist()):
+            if counts[u, at]:
+                heapq.heappush(heap, (rank(at, i), at, i, int(removed[at])))
+
+    for at in np.flatnonzero(counts[classes].any(axis=0)).tolist():
+        push(at)
+    for _ in range(number):
+        while True:
+            _, at, i, then = heapq.heappop(heap)
+            if then == removed[at] and counts[classes[i], at]:
+                break
+        u = int(classes[i])
+        counts[u, at] -= 1
+        held[at] -= 1
+        removed[at] += 1
+        pull[:, at] -= problem.traffic[classes, u]
+        if problem.load.shape[1]:
+            loads[at] -= problem.load[u, 0]
+        push(at)
+        if at == highest and not held[at] and held.any():
+            highest = int(np.flatnonzero(held)[-1])
+            # Now this one may be emptied.
+            removed[highest] += 1
+            push(highest)
+
+
+def _may_empty(update: Update, at: int, highest: int) -> bool:
+    if update.all_used:
+        return False
+    if update.removable is Removable.HIGHEST:
+        return at == highest
+    return update.removable is Removable.ANY
+
+
+def _closed(update: Update) -> Ints:
+    """Positions of the containers to give up: the highest, or those that most can stay without."""
+    running = np.flatnonzero(update.home.any(axis=0))
+    if not update.closing:
+        return running[:0]
+    if update.removable is Removable.HIGHEST:
+        return running[-update.closing :]
+    held = update.home.sum(axis=0)
+    for classes, number in update.stops:
+        held = held - np.minimum(update.home[classes].sum(axis=0), number)
+    kept = np.einsum("uc,uc->c", update.problem.traffic @ update.home, update.home)
+    order = np.lexsort((-running, kept[running], held[running]))
+    return np.sort(running[order[: update.closing]])
+
+
+# --- containers that must not stay empty ---------------------------------------------------------
+
+
+def _occupied(update: Update, problem: PackingProblem, state: Ints, closed: Bools) -> bool:
+    """Put one instance into each container that must not stay empty; False if none can be spared.
+
+    New ones before survivors, and those that exchange least with their container first.
+    """
+    held = state.sum(axis=0)
+    empty = np.flatnonzero((held == 0) & ~closed)
+    if update.all_used or update.removable is Removable.NONE:
+        needed = empty
+    elif update.removable is Removable.HIGHEST:
+        needed = empty[empty < np.flatnonzero(held)[-1]]
+    else:
+        needed = empty[:0]
+    if update.removable is Removable.NONE and not update.all_used:
+        needed = needed[update.home[:, needed].any(axis=0)]
+    pull = problem.traffic @ state
+    for to in needed.tolist():
+        taken = _spared(update, problem, state, held, pull, to)
+        if taken is None:
+            return False
+        u, source = taken
+        state[u, source] -= 1
+        state[u, to] += 1
+        held[source] -= 1
+        held[to] += 1
+        pull[:, source] -= problem.traffic[u]
+        pull[:, to] += problem.traffic[u]
+    return True
+
+
+def _spared(  # noqa: PLR0917 - sums that are kept up to date
+    update: Update, problem: PackingProblem, state: Ints, held: Ints, pull: Floats, to: int
+) -> tuple[int, int] | None:
+    fits = (problem.needs <= problem.capacity[to]).all(axis=1) & (problem.most[to] > 0)
+    usable = (state > 0) & (held > 1) & fits[:, None]
+    if not usable.any():
+        return None
+    new = usable & (state > update.home)
+    if new.any():
+        usable = new
+    loss = np.where(usable, pull, math.inf)
+    # Among equals from the fullest.
+    u, source = np.nonzero(loss <= loss.min() + 1e-9 * abs(loss.min()))
+    first = int(np.argmax(held[source]))
+    return int(u[first]), int(source[first])
+
+
+# --- exchanges -----------------------------------------------------------------------------------
+
+
+def _changes_interact(update: Update) -> bool:
+    """Whether placing one class after the other may miss what a pair of them gains."""
+    problem = update.problem
+    starts = problem.supply > update.home.sum(axis=1)
+    changed = starts.copy()
+    for classes, _ in update.stops:
+        changed[classes] = True
+    among = problem.traffic[np.ix_(changed, changed)]
+    return bool(changed.sum() > 1 and among.any())
+
+
+def _exchanged(update: Update, state: Ints, cap: Floats) -> Ints:
+    """The state after annealing at a price that no move is worth."""
+    kept = np.flatnonzero(state.any(axis=0))
+    problem = _open_columns(update, state, kept)
+    counts = state[:, kept]
+    if np.isfinite(cap).all() and problem.load.shape[1]:
+        above = np.maximum(cap[kept], _loads(problem, counts)) * (1 + 1e-12)
+        problem = capped(problem, above[:, None])
+    scale = float(problem.traffic.max(initial=0.0))
+    price = 8.0 * scale * (1.0 + float(counts.sum(axis=0).max()))
+    priced = replace(problem, move_price=np.full(problem.class_count, price))
+    steps = default_steps(problem) // 4
+    found, _ = kernel.anneal(priced, counts, TRAFFIC, steps, 0.1 * scale, 0.003 * scale, 1)
+    whole = np.zeros_like(state)
+    whole[:, kept] = found
+    better = problem.local_traffic(found) > problem.local_traffic(counts)
+    stays = survivors_moved(update, whole) <= survivors_moved(update, state)
+    return whole if better and stays else state
+
+
+def _open_columns(update: Update, state: Ints, kept: Ints) -> PackingProblem:
+    """The problem of the containers in use, with the supply of `state`.
+
+    A container that is over its capacity is taken to be full.
+    """
+    problem = update.problem
+    used = state[:, kept].T @ problem.needs
+    return replace(
+        problem,
+        supply=state.sum(axis=1),
+        capacity=np.maximum(problem.capacity[kept], used * (1 + 1e-12)),
+        most=np.maximum(problem.most[kept], state[:, kept].sum(axis=0)),
+        home=update.home[:, kept],
+        move_price=np.zeros(problem.class_count),
+    )

@@ -51,8 +51,8 @@ def repacked(topology: Topology, plan: Plan, wanted: Mapping[str, int]) -> Plan:
 class Plain:
     """Dhalion as Heron ships it: under back-pressure scale up who causes it (ScaleUpResolver).
 
-    With the component's back-pressure bp, in ms per second, from n to ceil(n (1 + bp / (1000 - bp)))
-    instances, at most five times as many; then wait. Never down.
+    With the component's back-pressure bp, in ms per second, n instances become
+    ceil(n (1 + bp / (1000 - bp))), at most five times as many; then wait. Never down.
     """
 
     topology: Topology

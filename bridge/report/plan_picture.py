@@ -1,0 +1,314 @@
+"""The plan as a picture: containers as boxes, instances inside, coloured by how busy they are."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bridge.report.figures import PlanFigures
+from bridge.report.markup import Markup, element, joined, label, number, picture, shortened, tip
+from bridge.report.palette import CIVIDIS, FULL, step
+from packing.plan import Plan
+
+MOST_IN_DETAIL = 240
+"""Instances in boxes that are drawn; beyond that a square with a code stands for one."""
+MOST_BOXES = 600
+"""Boxes that are drawn; the rest is told in a sentence."""
+MOST_IN_TABLE = 60
+CELL_WIDTH, CELL_HEIGHT, GAP = 92, 30, 3
+SQUARE = 17
+
+
+@dataclass(frozen=True)
+class Box:
+    """Containers that hold the same and are about equally busy, drawn as one."""
+
+    positions: tuple[int, ...]
+    """In the plan's order; the first one stands for all."""
+    members: tuple[int, ...]
+    """Instances of the first one, by component and index."""
+
+    def ids(self, plan: Plan) -> str:
+        """Ids of the containers, runs of them as `3-7`."""
+        return ranges(plan.container_ids[list(self.positions)].tolist())
+
+
+def ranges(ids: Sequence[int]) -> str:
+    """`1-3, 7` for 1, 2, 3, 7."""
+    runs: list[list[int]] = []
+    for this in sorted(ids):
+        if runs and this == runs[-1][1] + 1:
+            runs[-1][1] = this
+        else:
+            runs.append([this, this])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def boxes(plan: Plan, figures: PlanFigures) -> list[Box]:
+    """Alike containers together, the one that limits the plan first, then by the lowest id.
+
+    Alike: the same number of instances of each component, the same size, and every figure that is
+    shown in the same step of the colours.
+    """
+    inside: list[list[int]] = [[] for _ in range(plan.container_count)]
+    for i, at in enumerate(plan.container.tolist()):
+        inside[at].append(i)
+    component, index = plan.component.tolist(), plan.index.tolist()
+    busy = None if figures.instance_utilisation is None else figures.instance_utilisation.tolist()
+    use = [_share(figures, at) for at in range(plan.container_count)]
+    groups: dict[object, list[int]] = {}
+    for at, members in enumerate(inside):
+        members.sort(key=lambda i: (component[i], index[i]))
+        shown = sorted((component[i], step(busy[i]) if busy else 0) for i in members)
+        key = (
+            at == figures.hot_container,
+            tuple(shown),
+            float(figures.container_cores[at]),
+            step(use[at]),
+        )
+        groups.setdefault(key, []).append(at)
+    found = [Box(tuple(at), tuple(inside[at[0]])) for at in groups.values()]
+    return sorted(found, key=lambda b: (figures.hot_container not in b.positions, b.positions))
+
+
+def _share(figures: PlanFigures, at: int) -> float:
+    cores = float(figures.container_cores[at])
+    used = float(figures.container_use[at])
+    return used / cores if cores > 0 else (math.inf if used > 0 else 0.0)
+
+
+def codes(names: Sequence[str]) -> list[str]:
+    """One or two letters for each component."""
+    letters = string.ascii_lowercase
+    if len(names) <= len(letters):
+        return list(letters[: len(names)])
+    return [
+        letters[i // len(letters) % len(letters)] + letters[i % len(letters)]
+        for i in range(len(names))
+    ]
+
+
+def plan_picture(plan: Plan, figures: PlanFigures) -> Markup:
+    """All containers, a legend, and, where squares stand for instances, what they hold."""
+    found = boxes(plan, figures)
+    drawn = found[:MOST_BOXES]
+    known = figures.instance_utilisation is not None
+    in_detail = sum(len(box.members) for box in found) <= MOST_IN_DETAIL
+    several = sum(len(box.positions) > 1 for box in found)
+    told = f"{plan.container_count} containers with {plan.instance_count} instances"
+    if several:
+        told += f"; alike containers are drawn once, which leaves {len(found)} boxes"
+    if len(found) > len(drawn):
+        told += f", of which the first {len(drawn)} are drawn"
+    if known:
+        colour = (
+            "Colour: share of the time that an instance's thread is busy. In the header of a box "
+            "the cores in use, of those that the container has."
+        )
+    else:
+        colour = (
+            "How busy instances are is not known without a load. In the header of a box the cores "
+            "that instances ask for, of those that the container has."
+        )
+    if in_detail:
+        shown = [_detailed(plan, figures, box) for box in drawn]
+        key = None
+    else:
+        shown = [_compact(plan, figures, box, codes(plan.components)) for box in drawn]
+        key = element(
+            "p",
+            "Letters: ",
+            "; ".join(
+                f"{code} = {name}"
+                for code, name in zip(codes(plan.components), plan.components, strict=True)
+            ),
+            class_="soft",
+        )
+    return joined(
+        element("p", f"{told}. {colour}"),
+        _legend() if known else None,
+        key,
+        element("div", *shown, class_="boxes"),
+        None if in_detail else _contents(plan, figures, found),
+    )
+
+
+def _legend() -> Markup:
+    width, height = 34, 16
+    parts: list[str] = []
+    for i in range(len(CIVIDIS)):
+        parts.append(
+            element("rect", x=i * width, y=0, width=width, height=height, class_=f"u{i} cell")
+        )
+        told = "full" if i == len(CIVIDIS) - 1 else f"{10 * i}%"
+        parts.append(label((i + 0.5) * width, 12, told, f"xs w{i}", "middle"))
+    return picture(width * len(CIVIDIS), height, "Colours from idle to full", *parts)
+
+
+def _cell(figures: PlanFigures, at: int) -> tuple[str, str, str]:
+    """Class of the shape, class of its text, utilisation as text."""
+    hot = " hot" if at == figures.hot_instance else ""
+    if figures.instance_utilisation is None:
+        return f"cell n0{hot}", "", ""
+    busy = float(figures.instance_utilisation[at])
+    told = "full" if busy >= FULL else f"{busy:.0%}"
+    return f"cell u{step(busy)}{hot}", f"w{step(busy)}", told
+
+
+def _header(plan: Plan, figures: PlanFigures, box: Box) -> tuple[str, str]:
+    """Name and use of a box."""
+    first = box.positions[0]
+    this = int(plan.container_ids[first])
+    name = f"container {this}" if len(box.positions) == 1 else f"{len(box.positions)} × like {this}"
+    return name, f"{figures.container_use[first]:.2g}/{figures.container_cores[first]:.3g}"
+
+
+def _tip(plan: Plan, figures: PlanFigures, box: Box) -> Markup:
+    first = box.positions[0]
+    lines = [
+        f"{'containers' if len(box.positions) > 1 else 'container'} {box.ids(plan)}",
+        f"{len(box.members)} instances each",
+        f"{figures.container_use[first]:.3g} of {figures.container_cores[first]:.4g} cores",
+    ]
+    if figures.manager_cores is not None and len(figures.manager_cores):
+        lines.append(f"stream manager {figures.manager_cores[first]:.1%} busy")
+    return tip(*lines)
+
+
+def _instance_tip(plan: Plan, at: int, told: str) -> Markup:
+    name = plan.components[plan.component[at]]
+    busy = f": {told} busy" if told and told != "full" else ": full" if told else ""
+    return tip(f"{name} {plan.index[at]}, task {plan.task_id[at]}{busy}")
+
+
+def _detailed(plan: Plan, figures: PlanFigures, box: Box) -> Markup:
+    """A box with a labelled cell for each instance."""
+    columns = 1 if len(box.members) == 1 else min(2 if len(box.members) <= 8 else 4, 4)
+    rows = math.ceil(len(box.members) / columns)
+    width = max(2 * GAP + 120, columns * (CELL_WIDTH + GAP) + 3 * GAP)
+    height = 44 + rows * (CELL_HEIGHT + GAP) + GAP
+    name, use = _header(plan, figures, box)
+    hot = figures.hot_container in box.positions
+    parts: list[str] = [
+        _tip(plan, figures, box),
+        element(
+            "rect", x=1.5, y=1.5, width=width - 3, height=height - 3, rx=5,
+            class_="frame hot" if hot else "frame",
+        ),
+        label(8, 17, name, "b"),
+        label(width - 8, 17, use, "soft s", "end"),
+        *_use_bar(figures, box.positions[0], width),
+    ]  # fmt: skip
+    for at, i in enumerate(box.members):
+        x = 2 * GAP + at % columns * (CELL_WIDTH + GAP)
+        y = 38 + at // columns * (CELL_HEIGHT + GAP)
+        shape, ink, told = _cell(figures, i)
+        component = plan.components[plan.component[i]]
+        parts.append(
+            element(
+                "g",
+                _instance_tip(plan, i, told),
+                element("rect", x=x, y=y, width=CELL_WIDTH, height=CELL_HEIGHT, rx=3, class_=shape),
+                label(x + 6, y + 13, shortened(f"{component} {plan.index[i]}", 14), f"s {ink}"),
+                label(x + 6, y + 25, told, f"s {ink}") if told else None,
+            )
+        )
+    return picture(width, height, f"{name}: {use} cores", *parts)
+
+
+def _use_bar(figures: PlanFigures, at: int, width: float) -> Iterable[Markup]:
+    share = min(1.0, _share(figures, at))
+    full = width - 16
+    yield element("rect", x=8, y=24, width=full, height=6, class_="bar")
+    yield element("rect", x=8, y=24, width=share * full, height=6, class_=f"u{step(share)} cell")
+
+
+def _compact(plan: Plan, figures: PlanFigures, box: Box, letters: Sequence[str]) -> Markup:
+    """A box with a coloured square for each instance."""
+    count = len(box.members)
+    columns = max(3, math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    first = int(plan.container_ids[box.positions[0]])
+    name = f"{first}" if len(box.positions) == 1 else f"{len(box.positions)} × {first}…"
+    width = max(columns * (SQUARE + 1) + 7, round(5.8 * len(name)) + 10)
+    height = rows * (SQUARE + 1) + 26
+    hot = figures.hot_container in box.positions
+    share = _share(figures, box.positions[0])
+    parts: list[str] = [
+        _tip(plan, figures, box),
+        element(
+            "rect", x=1.5, y=1.5, width=width - 3, height=height - 3, rx=3,
+            class_="frame hot" if hot else "frame",
+        ),
+        label(5, 12, name, "xs b"),
+        element("rect", x=4, y=16, width=width - 8, height=4, class_="bar"),
+        element(
+            "rect", x=4, y=16, width=min(1.0, share) * (width - 8), height=4,
+            class_=f"u{step(share)}",
+        ),
+    ]  # fmt: skip
+    for at, i in enumerate(box.members):
+        x = 4 + at % columns * (SQUARE + 1)
+        y = 23 + at // columns * (SQUARE + 1)
+        shape, ink, told = _cell(figures, i)
+        # Written out: these are most of the page.
+        parts.append(
+            Markup(
+                f'<rect x="{x}" y="{y}" width="{SQUARE}" height="{SQUARE}" class="{shape}">'
+                f"{_instance_tip(plan, i, told)}</rect>"
+                f'<text x="{number(x + SQUARE / 2)}" y="{y + 12}" class="xs {ink}" '
+                f'text-anchor="middle">{letters[plan.component[i]]}</text>'
+            )
+        )
+    return picture(width, height, f"container {name}, {count} instances", *parts)
+
+
+def _contents(plan: Plan, figures: PlanFigures, found: Sequence[Box]) -> Markup:
+    """What boxes hold, as a table: the largest groups first."""
+    largest = sorted(found, key=lambda b: (-len(b.positions), b.positions))[:MOST_IN_TABLE]
+    counts = plan.counts
+    rows = []
+    for box in largest:
+        first = box.positions[0]
+        held = ", ".join(
+            f"{n} {name}" if n > 1 else name
+            for name, n in zip(plan.components, counts[:, first].tolist(), strict=True)
+            if n
+        )
+        rows.append(
+            element(
+                "tr",
+                element("td", str(len(box.positions))),
+                element("td", held, class_="t long"),
+                element(
+                    "td",
+                    f"{figures.container_use[first]:.3g} of {figures.container_cores[first]:.4g}",
+                ),
+                element("td", shortened(box.ids(plan), 120), class_="t long"),
+            )
+        )
+    more = len(found) - len(largest)
+    return joined(
+        element("h3", "What they hold"),
+        element(
+            "div",
+            element(
+                "table",
+                element(
+                    "thead",
+                    element(
+                        "tr",
+                        element("th", "containers"),
+                        element("th", "instances in each", class_="t"),
+                        element("th", "cores in use"),
+                        element("th", "ids", class_="t"),
+                    ),
+                ),
+                element("tbody", *rows),
+            ),
+            class_="wide",
+        ),
+        element("p", f"And {more} more groups of containers.", class_="soft") if more else None,
+    )

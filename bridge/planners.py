@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 
@@ -13,8 +11,9 @@ from packing.planners import BUILT_IN, Planner
 from packing.request import Request
 
 GROUP = "heron_bridge.planners"
-FREE_COUNT_SHARES = (0.5, 0.75, 1.5)
-"""With containers left free: other numbers of containers to try, over the stated one."""
+FOR_UPDATES = frozenset({"stream_affinity"})
+"""Planners that only updates are worth the time of: at a pack `search` starts from better states
+and has plans for other numbers of containers too."""
 
 
 @lru_cache(maxsize=1)
@@ -47,23 +46,8 @@ def _unloadable(where: str, error: Exception) -> Planner:
 
 
 def planners_for(request: Request) -> dict[str, Planner]:
-    """Planners to ask for `request`.
-
-    Where the number of containers is left to us, the stream planner is also asked at other
-    numbers; names such as `stream_affinity@6` say which.
-    """
-    planners = dict(installed_planners())
-    if request.containers_free and request.current is None:
-        stated = request.constraints.container_count
-        counts = {max(1, round(stated * share)) for share in FREE_COUNT_SHARES} - {stated}
-        for count in sorted(c for c in counts if c <= request.topology.instance_count):
-            planners[f"stream_affinity@{count}"] = _with_count(planners["stream_affinity"], count)
-    return planners
-
-
-def _with_count(planner: Planner, count: int) -> Callable[[Request], Plan]:
-    def plan(request: Request) -> Plan:
-        constraints = replace(request.constraints, container_count=count)
-        return planner(replace(request, constraints=constraints))
-
-    return plan
+    """Planners to ask for `request`."""
+    planners = installed_planners()
+    if request.current is not None:
+        return dict(planners)
+    return {name: planner for name, planner in planners.items() if name not in FOR_UPDATES}

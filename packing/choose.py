@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from packing.bounds import Bounds, Gaps, bounds_for, gaps
 from packing.bounds.sentences import against_bounds
-from packing.disruption import Disruption, disruption
-from packing.errors import Infeasible, PackingError
+from packing.candidate import Candidate, ask, examined, failed, judge, predicted
+from packing.disruption import disruption
+from packing.errors import Infeasible
+from packing.goal import Goal
 from packing.infeasibility import why_no_plan
-from packing.model import Prediction, predict_placed
-from packing.model.uncertainty import (
-    DRAWS,
-    MODEL_ERROR,
-    SEED,
-    Intervals,
-    probability_better,
-    spread,
-)
-from packing.objective import (
-    HEADROOM,
-    OBJECTIVES,
-    Reference,
-    Score,
-    check_objective,
-    pressure,
-    reference,
-    score,
-)
+from packing.larger_containers import with_larger_containers
+from packing.model import Prediction
+from packing.model.uncertainty import MODEL_ERROR, probability_better
+from packing.objective import ENOUGH, OBJECTIVES, Enough, check_objective
+from packing.pareto import pareto
 from packing.plan import Plan
-from packing.planners import BUILT_IN, Planner
-from packing.profile import Basis, draw_factors
+from packing.planners import BUILT_IN, Planner, Proposer
+from packing.profile import Basis
+from packing.ranking import GAIN_WORTH_A_RESTART, HERON, Ranking
 from packing.request import Request
 from packing.resources import describe_bytes
-from packing.validation import Rule, Violation, violations
+from packing.search.budget import DEFAULT_BUDGET, Budget
+from packing.validation import Rule, violations
 
-HERON = "heron"
-"""Name of the candidate that came with the request: the plan that Heron would use without us."""
-GAIN_WORTH_A_RESTART = 1.05
-"""A plan that restarts survivors must sustain this much more than one that does not."""
+__all__ = [
+    "CURRENT",
+    "GAIN_WORTH_A_RESTART",
+    "HERON",
+    "Candidate",
+    "Decision",
+    "HeronPlan",
+    "ask",
+    "choose",
+    "judge",
+]
+
 CURRENT = "current"
 """Name of the running plan, when a request changes nothing."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One planner's answer, with what it would do or why it is none."""
-
-    planner: str
-    plan: Plan | None
-    prediction: Prediction | None = None
-    disruption: Disruption | None = None
-    violations: tuple[Violation, ...] = ()
-    failure: str = ""
-    """Why there is no usable plan; empty for a usable one."""
-    took_s: float = 0.0
-    intervals: Intervals | None = None
-    """How far off the prediction may be; of the chosen plan and the one it is compared with, where
-    the load is known."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether the plan could be deployed."""
-        return not self.failure and self.prediction is not None
+LARGER = "+cpu"
+"""Added to the name of a candidate whose containers were given more cores."""
+TO_ENLARGE = 2
+"""So many of the best plans are also tried with larger containers."""
+NO_TIME = "not asked: the time for this request is nearly over"
 
 
 @dataclass(frozen=True)
@@ -80,6 +61,11 @@ class Decision:
     """What no plan that takes no more than the chosen one can do better."""
     gaps: Gaps | None = None
     """How far the chosen plan is from that."""
+    pareto: tuple[Candidate, ...] = ()
+    """The candidates that no other one beats in everything, the chosen one among them; in order of
+    `candidates`."""
+    enough: Enough = ENOUGH
+    """The load that was asked of the plan."""
 
 
 @dataclass(frozen=True)
@@ -97,36 +83,141 @@ def choose(
     heron: HeronPlan | None = None,
     objective: str = "",
     clock: Callable[[], float] = lambda: 0.0,
+    *,
+    enough: Enough = ENOUGH,
+    budget: Budget = DEFAULT_BUDGET,
 ) -> Decision:
     """Ask every planner, predict every plan, return the best.
 
     `heron` is a candidate like the others, and no plan is returned that is predicted to carry less
-    than it unless both carry the offered load with headroom to spare. `clock` gives seconds for
-    the report only; planning itself does not read it. Raises Infeasible when no candidate is
+    than it unless both carry the offered load with headroom to spare (`enough`). `clock` gives
+    seconds for the report only; planning itself does not read it. Once `budget.stop` says so, and
+    there is a usable plan, no further planner is asked. Raises Infeasible when no candidate is
     usable, InvalidRequest for an unknown objective.
     """
     objective = check_objective(objective)
+    goal = Goal(objective, enough, budget)
     basis = request.profile.basis(request.topology)
     if request.changes_nothing:
-        return _unchanged(request, objective, basis)
+        return _unchanged(request, goal, basis)
     candidates = []
     if heron is not None:
         candidates.append(_from_heron(request, heron))
-    candidates += [ask(name, planner, request, clock) for name, planner in planners.items()]
+    for name, planner in planners.items():
+        if budget.stop() and any(c.usable for c in candidates):
+            candidates.append(Candidate(name, None, failure=NO_TIME))
+        else:
+            candidates += answers(
+                name, planner, request, goal, clock=clock, known=tuple(candidates)
+            )
     usable = [c for c in candidates if c.usable]
     if not usable:
         raise _no_plan(request, planners, candidates)
-    base = usable[0]
-    ranked = _ranked(usable, base, objective)
-    told = {c.planner: c for c in _with_intervals([ranked[0], base], request)}
+    ranking = Ranking(request, usable[0], objective, enough)
+    ranked = ranking.best_first(usable)
+    larger = list(_enlarged(ranked, ranking, request, goal, clock))
+    if larger:
+        candidates += larger
+        ranked = ranking.best_first([*ranked, *(c for c in larger if c.usable)])
+    base = ranking.base
+    told = {c.planner: c for c in (base, *ranked) if c.intervals is not None}
     candidates = [told.get(c.planner, c) for c in candidates]
-    ranked = [told.get(c.planner, c) for c in ranked]
-    base, chosen = told[base.planner], ranked[0]
+    chosen = ranked[0]
     assert chosen.plan is not None
-    reasons = _reasons(chosen, ranked, candidates, base, objective)
+    best = pareto(candidates)
+    if all(c.planner != chosen.planner for c in best):
+        # Only where an equal one came earlier.
+        best = tuple(c for c in candidates if c.planner == chosen.planner or c in best)
+    reasons = _reasons(chosen, ranked, candidates, ranking, goal)
     return _with_bounds(
-        Decision(chosen, chosen.plan, tuple(candidates), objective, tuple(reasons), basis), request
-    )
+        Decision(
+            chosen, chosen.plan, tuple(candidates), objective, tuple(reasons), basis,
+            pareto=best, enough=enough,
+        ),
+        request,
+    )  # fmt: skip
+
+
+def answers(
+    name: str,
+    planner: Planner,
+    request: Request,
+    goal: Goal,
+    *,
+    clock: Callable[[], float] = lambda: 0.0,
+    known: tuple[Candidate, ...] = (),
+) -> list[Candidate]:
+    """What a planner answers: one candidate, or several of one that proposes.
+
+    A plan equal to one of the `known` ones is not judged again; of a proposer it is left out,
+    unless it is the only one.
+    """
+    found: list[Candidate] = []
+    started_s = clock()
+    for which, plan in _plans(planner, request, goal):
+        label = f"{name}/{which}" if which else name
+        same = None
+        if isinstance(plan, Plan):
+            same = next((c for c in (*known, *found) if _equal(c.plan, plan)), None)
+        if same is not None and which and (found or not same.usable):
+            continue
+        if isinstance(plan, Exception):
+            candidate = failed(label, plan)
+        elif same is not None:
+            candidate = replace(same, planner=label, intervals=None)
+        else:
+            try:
+                candidate = examined(label, plan, request)
+            except Exception as error:
+                candidate = failed(label, error)
+        ended_s = clock()
+        found.append(replace(candidate, took_s=ended_s - started_s))
+        started_s = ended_s
+    return found or [Candidate(name, None, failure="the planner proposed no plan")]
+
+
+def _plans(planner: Planner, request: Request, goal: Goal) -> Iterator[tuple[str, object]]:
+    """Whatever a planner returns or raises."""
+    count = 0
+    try:
+        if not isinstance(planner, Proposer):
+            yield "", planner(request)
+            return
+        for which, plan in planner.propose(request, goal):
+            yield which, plan
+            count += 1
+    except Exception as error:
+        yield str(count + 1) if count else "", error
+
+
+def _equal(plan: Plan | None, other: Plan) -> bool:
+    """Whether nothing that is judged differs."""
+    return plan is not None and plan.scheduled is None is other.scheduled and plan == other
+
+
+def _enlarged(
+    ranked: list[Candidate],
+    ranking: Ranking,
+    request: Request,
+    goal: Goal,
+    clock: Callable[[], float],
+) -> Iterator[Candidate]:
+    """The best plans with more cores where containers limit them; not Heron's, which is its own."""
+    for candidate in [c for c in ranked if c.planner != HERON][:TO_ENLARGE]:
+        assured = ranking.assured(candidate)
+        if not assured or candidate.prediction is None:
+            continue
+        if goal.objective == "throughput":
+            wanted = float("inf")
+        elif ranking.shortfall(candidate) > 0:
+            wanted = goal.enough.load_factor * candidate.sustained / assured
+        else:
+            continue
+        started_s = clock()
+        plan = with_larger_containers(candidate, request, wanted)
+        if plan is not None:
+            name = f"{candidate.planner}{LARGER}"
+            yield replace(judge(name, plan, request), took_s=clock() - started_s)
 
 
 def _with_bounds(decision: Decision, request: Request) -> Decision:
@@ -164,43 +255,24 @@ def _keeps_count(planner: Planner, request: Request) -> bool:
     return not any(v.fatal or v.rule in {Rule.CONTAINER_COUNT, Rule.PADDING} for v in broken)
 
 
-def _unchanged(request: Request, objective: str, basis: tuple[Basis, ...]) -> Decision:
+def _unchanged(request: Request, goal: Goal, basis: tuple[Basis, ...]) -> Decision:
     current = request.current
     assert current is not None
     candidate = Candidate(
         CURRENT,
         current,
-        _prediction(current, request),
+        predicted(current, request),
         disruption(current, current),
     )
-    (candidate,) = _with_intervals([candidate], request)
+    candidate = Ranking(request, candidate, goal.objective, goal.enough).base
     reason = "the request changes nothing, so the running plan stays as it is"
     return _with_bounds(
-        Decision(candidate, current, (candidate,), objective, (reason,), basis), request
-    )
-
-
-def ask(
-    name: str, planner: Planner, request: Request, clock: Callable[[], float] = lambda: 0.0
-) -> Candidate:
-    """One planner's plan, checked and predicted; a candidate without one when the planner fails.
-
-    A planner may be anyone's: whatever it raises or returns is reported, never raised.
-    """
-    started_s = clock()
-    try:
-        plan: object = planner(request)
-        if isinstance(plan, Plan):
-            candidate = judge(name, plan, request)
-        else:
-            failure = f"the planner returned {type(plan).__name__}, not a plan"
-            candidate = Candidate(name, None, failure=failure)
-    except PackingError as error:
-        candidate = Candidate(name, None, failure=str(error) or type(error).__name__)
-    except Exception as error:
-        failure = f"the planner failed with {type(error).__name__}: {error}"
-        candidate = Candidate(name, None, failure=failure)
-    return replace(candidate, took_s=clock() - started_s)
+        Decision(
+            candidate, current, (candidate,), goal.objective, (reason,), basis,
+            pareto=(candidate,), enough=goal.enough,
+        ),
+        request,
+    )  # fmt: skip
 
 
 def _from_heron(request: Request, heron: HeronPlan) -> Candidate:
@@ -209,115 +281,26 @@ def _from_heron(request: Request, heron: HeronPlan) -> Candidate:
     return replace(judge(HERON, heron.plan, request), took_s=heron.took_s)
 
 
-def judge(name: str, plan: Plan, request: Request) -> Candidate:
-    """Check and predict a plan."""
-    broken = tuple(violations(plan, request))
-    fatal = [v for v in broken if v.fatal]
-    if fatal:
-        return Candidate(name, plan, violations=broken, failure=fatal[0].message)
-    return Candidate(
-        name,
-        plan,
-        _prediction(plan, request),
-        None if request.current is None else disruption(plan, request.current),
-        broken,
-    )
-
-
-def _prediction(plan: Plan, request: Request) -> Prediction:
-    return predict_placed(
-        request.prepared,
-        plan,
-        request.scheduler.homogeneous,
-        request.costs,
-        request.runtime,
-    )
-
-
-def _with_intervals(candidates: list[Candidate], request: Request) -> list[Candidate]:
-    """The candidates under the same draws of what the truth may be; as they are without a load."""
-    known = [c.prediction is not None and c.prediction.latency is not None for c in candidates]
-    if not all(known):
-        return candidates
-    factors = draw_factors(request.profile, request.target, DRAWS, SEED)
-    return [
-        replace(
-            candidate,
-            intervals=spread(
-                request.prepared,
-                candidate.plan,
-                factors,
-                request.scheduler.homogeneous,
-                request.costs,
-                request.runtime,
-                point=candidate.prediction,
-            ),
-        )
-        for candidate in candidates
-        if candidate.plan is not None
-    ]
-
-
-def _ranked(usable: list[Candidate], base: Candidate, objective: str) -> list[Candidate]:
-    """Best first: enough load, no needless restarts, few broken preferences, then the objective."""
-    assert base.prediction is not None
-    against: Reference = reference(base.prediction)
-    enough = 1.0 / (1.0 + HEADROOM)
-    # Heron's plan sets the bar where it came with the request and its load is known; how evenly
-    # requested CPU is spread says too little to rule a plan out.
-    known = base.prediction.sustainable_load_factor is not None
-    heron = base.planner == HERON and known
-    bar = max(against.pressure * (1 + 1e-9), enough) if heron else float("inf")
-
-    undisturbed = [_sustained(c) for c in usable if not _restarts(c)]
-
-    def needlessly_disturbs(candidate: Candidate) -> bool:
-        """Restarts survivors without carrying enough more than the best plan that restarts none."""
-        if not undisturbed or not _restarts(candidate):
-            return False
-        return _sustained(candidate) < max(undisturbed) * GAIN_WORTH_A_RESTART or not any(
-            undisturbed
-        )
-
-    def key(candidate: Candidate) -> tuple[bool, bool, int, Score]:
-        assert candidate.prediction is not None
-        return (
-            pressure(candidate.prediction) > bar,
-            needlessly_disturbs(candidate),
-            len({v.rule for v in candidate.violations}),
-            score(objective, candidate.prediction, candidate.disruption, against),
-        )
-
-    return sorted(usable, key=key)
-
-
-def _restarts(candidate: Candidate) -> int:
-    return 0 if candidate.disruption is None else candidate.disruption.restarted_instances
-
-
-def _sustained(candidate: Candidate) -> float:
-    """Sustainable load; 0 where it is not known."""
-    assert candidate.prediction is not None
-    return candidate.prediction.sustainable_load_factor or 0.0
-
-
 def _reasons(
     chosen: Candidate,
     ranked: list[Candidate],
     candidates: list[Candidate],
-    base: Candidate,
-    objective: str,
+    ranking: Ranking,
+    goal: Goal,
 ) -> list[str]:
     """Why this one, in sentences for the person who deploys it."""
+    base, objective = ranking.base, goal.objective
     assert chosen.prediction is not None and base.prediction is not None
     reasons = [
         f"{chosen.planner} is best of {len(ranked)} usable plans under the objective "
         f"{objective} ({OBJECTIVES[objective]})"
     ]
-    if chosen is not base:
+    if chosen.planner != base.planner:
         reasons.append(_compared(chosen.prediction, base.prediction, base.planner))
     if chosen.prediction.sustainable_load_factor is not None:
         reasons.append(_carries(chosen, base))
+        if chosen.intervals is not None:
+            reasons.append(_assured(chosen, ranking, goal.enough))
     moved = chosen.disruption
     if moved is not None:
         reasons.append(
@@ -341,7 +324,7 @@ def _carries(chosen: Candidate, base: Candidate) -> str:
     if chosen.intervals is not None:
         likely = chosen.intervals.sustainable_load_factor
         carried += f" ({likely.low:.2f} to {likely.high:.2f})"
-        if chosen is not base and base.intervals is not None:
+        if chosen.planner != base.planner and base.intervals is not None:
             more = probability_better(
                 chosen.intervals.sustainable_draws,
                 base.intervals.sustainable_draws,
@@ -350,6 +333,15 @@ def _carries(chosen: Candidate, base: Candidate) -> str:
             against = f"; P(it carries more than {base.planner}) = {more:.2f}"
     limit = chosen.prediction.bottleneck
     return f"it carries {carried} times the offered load; {limit} limits it{against}"
+
+
+def _assured(chosen: Candidate, ranking: Ranking, enough: Enough) -> str:
+    """Whether it carries what it should, how sure that is."""
+    assured = ranking.assured(chosen)
+    assert assured is not None
+    what = f"{enough.load_factor:.2f} times the load was asked for"
+    how = f"with probability {enough.probability:g} it carries {assured:.2f} times or more"
+    return f"{how}; {what}"
 
 
 def _compared(ours: Prediction, theirs: Prediction, name: str) -> str:

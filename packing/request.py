@@ -43,6 +43,9 @@ class Request:
     """What Heron's own code costs."""
     containers_free: bool = False
     """The number of containers is ours to choose at a pack; the stated one is a suggestion."""
+    spread_components: bool = False
+    """A lost container shall stop no component: each with two instances or more should be in two
+    containers or more."""
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""

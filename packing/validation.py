@@ -40,11 +40,18 @@ class Rule(enum.Enum):
     CONTAINER_COUNT = "container count"
     SCHEDULER = "scheduler"
     RESIZED = "running container resized"
+    FAULT_SPREAD = "instances in two containers"
 
 
-PREFERENCES = frozenset({Rule.PADDING, Rule.MAX_INSTANCES, Rule.CONTAINER_COUNT, Rule.RESIZED})
+PREFERENCES = frozenset(
+    {Rule.PADDING, Rule.MAX_INSTANCES, Rule.CONTAINER_COUNT, Rule.RESIZED, Rule.FAULT_SPREAD}
+)
 """Rules that Heron's own packers break without harm to the start of a topology: a plan that keeps
 them is preferred, one that breaks them still runs."""
+
+STATED_PREFERENCES = frozenset({Rule.FAULT_SPREAD})
+"""Preferences that a request states itself: a plan that breaks one is used only where none keeps
+them, however much better it is."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ def violations(plan: Plan, request: Request) -> list[Violation]:
         found += _scheduler(plan, request)
         found += _container_count(plan, request)
         found += _resized(plan, request)
+        found += _fault_spread(plan, request)
     return found
 
 
@@ -357,5 +365,24 @@ def _container_count(plan: Plan, request: Request) -> list[Violation]:
         Violation(
             Rule.CONTAINER_COUNT,
             f"the plan has {plan.container_count} containers, {wanted} were asked for",
+        )
+    ]
+
+
+def _fault_spread(plan: Plan, request: Request) -> list[Violation]:
+    """Components that one lost container would stop, where the request asks that none does."""
+    if not request.spread_components or plan.container_count < 2:
+        return []
+    alone = (plan.counts.sum(axis=1) > 1) & ((plan.counts > 0).sum(axis=1) == 1)
+    if not alone.any():
+        return []
+    first = int(np.argmax(alone))
+    at = int(plan.container_ids[int(np.argmax(plan.counts[first]))])
+    return [
+        Violation(
+            Rule.FAULT_SPREAD,
+            f"all {int(plan.counts[first].sum())} instances of component "
+            f"{plan.components[first]!r} are in container {at}; the request asks for two "
+            "containers at least",
         )
     ]

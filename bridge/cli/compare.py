@@ -42,6 +42,8 @@ def compare(
             continue
         planners = planners_for(request_for(workload))
         rescaled = {
-            c.planner: rescale(workload, c, planners[c.planner]) for c in decision.candidates
+            c.planner: rescale(workload, c, planners[c.planner])
+            for c in decision.candidates
+            if c.planner in planners
         }
         click.echo(json.dumps(comparison_to_json(workload, decision, rescaled)))

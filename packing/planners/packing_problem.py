@@ -164,7 +164,15 @@ class RequestedPack:
             counts[k] = np.bincount(dealt.container[chosen], minlength=self.containers)
         return counts
 
-    def problem(self, largest: bool = False, spread: Bools | None = None) -> PackingProblem:
+    @property
+    def _spread(self) -> Bools | None:
+        """Components that must be in two containers, where the request asks for that."""
+        if not self.request.spread_components or self.containers < 2:
+            return None
+        parallelism = [c.parallelism for c in self.request.topology.components]
+        return np.array(parallelism) > 1
+
+    def problem(self, largest: bool = False) -> PackingProblem:
         """The problem at the sizes that containers should have, or at the `largest` they may."""
         request, counts = self.request, self.dealt_counts
         stated = request.constraints.max_instances
@@ -186,7 +194,7 @@ class RequestedPack:
             most=np.full(self.containers, int(most), dtype=np.int64),
             load=self.load[:, None],
             component_of=self.classes.component,
-            spread=spread,
+            spread=self._spread,
         )
 
     def plan(self, counts: Ints, all_cores: bool = False) -> Plan:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
+from packing.goal import Goal
 from packing.plan import Plan
 from packing.request import Request
 
@@ -18,4 +20,17 @@ class Planner(Protocol):
 
     def __call__(self, request: Request, /) -> Plan:
         """The plan for `request`."""
+        ...
+
+
+@runtime_checkable
+class Proposer(Planner, Protocol):
+    """A planner with more than one plan to choose from, which knows what it is asked for."""
+
+    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan]]:
+        """Plans, each with a word that tells it from the others; "" for what `__call__` returns.
+
+        One after the other, so that the caller may end early. Each keeps what `Planner` asks of a
+        plan; raises what that raises where there is none.
+        """
         ...

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from bridge import planners
-from bridge.planners import installed_planners, planners_for
+from bridge.planners import FOR_UPDATES, installed_planners, planners_for
 from packing.choose import choose
-from packing.constraints import Constraints
 from packing.errors import InvalidRequest, UnsupportedRequest
 from packing.planners import BUILT_IN
 from packing.planners.round_robin import round_robin
 from packing.request import Request
-from tests.packing.build import chain, contents, plan, roomy
+from tests.packing.build import chain, plan, roomy
 
 Install = Callable[..., None]
 
@@ -76,23 +75,12 @@ def test_one_that_cannot_be_loaded_stops_nobody(install: Install, where: str, to
         installed_planners()["broken"](request)
 
 
-@pytest.mark.parametrize(
-    ("stated", "instances", "tried"),
-    [(4, 8, [2, 3, 6]), (1, 8, [2]), (1, 1, []), (2, 8, [1, 3]), (100, 8, [])],
-)
-def test_other_numbers_of_containers_where_they_are_free(
-    stated: int, instances: int, tried: list[int]
-) -> None:
-    request = Request(chain(instances), Constraints(container_count=stated), containers_free=True)
-    asked = planners_for(request)
-    extra = {name: planner for name, planner in asked.items() if "@" in name}
-    expected = [n for n in tried if n <= instances]
-    assert [*extra] == [f"stream_affinity@{n}" for n in expected]
-    for name, planner in extra.items():
-        assert len(contents(planner(request))) == int(name.rpartition("@")[2])
+def test_a_pack_is_not_asked_of_planners_for_updates() -> None:
+    asked = planners_for(Request(chain(2, 2), roomy(2)))
+    assert [*asked] == [name for name in installed_planners() if name not in FOR_UPDATES]
 
 
-def test_an_update_keeps_its_number() -> None:
+def test_an_update_is_asked_of_all() -> None:
     current = plan(chain(2), {1: ["spout"], 2: ["spout"]})
     request = Request(chain(2), roomy(2), current=current, containers_free=True)
     assert [*planners_for(request)] == [*installed_planners()]

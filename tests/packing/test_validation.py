@@ -240,8 +240,9 @@ def test_the_good_plan_passes(name: str) -> None:
 
 
 def test_every_rule_is_covered() -> None:
-    # RESIZED has tests of its own below.
-    assert {case.rule for case in BREAKS.values()} | {Rule.RESIZED} == set(Rule)
+    # These two have tests of their own below.
+    others = {Rule.RESIZED, Rule.FAULT_SPREAD}
+    assert {case.rule for case in BREAKS.values()} | others == set(Rule)
 
 
 def test_components_in_another_order_are_told() -> None:
@@ -364,6 +365,21 @@ def test_no_container_is_larger_than_stated_or_running() -> None:
 def test_the_user_may_leave_the_count_free() -> None:
     three = moved(5, 2)(with_empty_container(GOOD))
     assert violations(three, replace(PACK, containers_free=True)) == []
+
+
+def test_a_component_in_one_container_where_two_are_asked_for() -> None:
+    of = chain(1, 2, 2)
+    request = Request(of, Constraints(container_count=2), spread_components=True)
+    together = plan(of, {1: ["spout", "b1", "b2"], 4: ["b2", "b1"]}, container=SIZE)
+    assert violations(together, request) == []
+    alone = plan(of, {1: ["spout", "b1", "b1"], 4: ["b2", "b2"]}, container=SIZE)
+    (found,) = violations(alone, request)
+    assert (found.rule, found.fatal) == (Rule.FAULT_SPREAD, False)
+    assert "all 2 instances of component 'b1' are in container 1" in found.message
+    assert violations(alone, replace(request, spread_components=False)) == []
+    single = plan(of, {1: ["spout", "b1", "b1", "b2", "b2"]}, container=SIZE)
+    one = replace(request, constraints=Constraints(container_count=1))
+    assert violations(single, one) == [], "with one container there is nothing to spread over"
 
 
 def test_more_containers_than_instances_are_not_expected() -> None:

@@ -1,0 +1,145 @@
+"""The search's plans: from the most even load to the least traffic, at one or several counts.
+
+A full container's CPU quota costs more throughput than local tuples save, and how much more depends
+on the topology; so the search gives plans from both ends and between, and the model judges them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from packing.arrays import Floats, Ints
+from packing.bounds.containers import fewest_containers, relative_sizes
+from packing.bounds.instances import instance_sizes
+from packing.constraints import MAX_INT
+from packing.errors import Infeasible
+from packing.goal import Goal
+from packing.plan import Plan
+from packing.planners.packing_problem import RequestedPack
+from packing.planners.search import LARGEST_STATE, best_counts, search
+from packing.planners.usable_size import hard_limit
+from packing.request import Request
+from packing.search.budget import Budget
+from packing.search.portfolio import capped, default_steps, levelled, search_counts
+from packing.search.problem import PackingProblem
+
+OVER_FEWEST = (1.0, 1.25, 1.5, 2.0)
+"""Numbers of containers that are tried where they are free, over the fewest that hold all."""
+OVER_STATED = (0.5, 0.75, 1.5)
+"""The same where no size is stated, over the number that the topology suggests."""
+SIDE_SHARE = 0.25
+"""Part of the usual work for a plan that is not the one the objective asks for first."""
+
+
+class SearchPlans:
+    """`search` as a planner of several plans."""
+
+    def __call__(self, request: Request, /) -> Plan:
+        """The plan of `search`."""
+        return search(request)
+
+    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan]]:
+        """At a pack the plan of `search`, then `even`, `traffic`, and `cap-...` between them.
+
+        With a free number of containers also `even@n` and `@n` for others. At an update one plan.
+        """
+        stated = RequestedPack(request) if request.current is None else None
+        if stated is None or len(stated.classes.component) * stated.containers > LARGEST_STATE:
+            yield "", search(request)
+            return
+        seen: set[bytes] = set()
+        for pack in (stated, *_other_counts(request, stated)):
+            at = "" if pack is stated else f"@{pack.containers}"
+            for label, counts in _states(pack, goal, pack is stated):
+                key = counts.tobytes() + bytes(str(counts.shape), "ascii")
+                if key not in seen:
+                    seen.add(key)
+                    yield f"{label}{at}", pack.plan(counts)
+                if goal.budget.stop():
+                    return
+
+
+def _states(pack: RequestedPack, goal: Goal, main: bool) -> Iterator[tuple[str, Ints]]:
+    """States for one number of containers, the one that the objective asks for with most work."""
+    budget = goal.budget
+    steps = default_steps(pack.problem()) * budget.steps_factor
+    aside = int(steps * SIDE_SHARE)
+    for_traffic = goal.objective == "traffic"
+    try:
+        first = best_counts(pack, aside if for_traffic or not main else int(steps)).counts
+    except Infeasible:
+        if main:
+            raise
+        return
+    problem = _roomiest(pack)
+    if budget.rounds > 1 and main and problem.feasible(first):
+        no_fuller = capped(problem, _fullest(problem, first) + 1e-9)
+        better = _improved(no_fuller, [first], int(steps), budget)
+        first = first if better is None else better
+    yield "", first
+    level = levelled(problem, None, aside)
+    if level is not None:
+        yield "even", level
+    if not main or budget.stop():
+        return
+    starts = [first, pack.dealt_counts]
+    free = _improved(problem, starts, int(steps) if for_traffic else aside, budget)
+    if free is None:
+        return
+    yield "traffic", free
+    if level is None:
+        return
+    low, high = _fullest(problem, level), _fullest(problem, free)
+    for place in budget.caps:
+        cap = low + place * (high - low)
+        if bool((high > low * (1 + 1e-9)).any()) and not budget.stop():
+            between = _improved(capped(problem, cap + 1e-9), [level, first], int(steps), budget)
+            if between is not None:
+                yield f"cap-{place:g}", between
+
+
+def _improved(
+    problem: PackingProblem, starts: list[Ints], steps: int, budget: Budget
+) -> Ints | None:
+    """The best state for traffic after all rounds of the budget."""
+    best = None
+    for turn in range(budget.rounds):
+        found = search_counts(problem, starts=starts, steps=steps, stop=budget.stop, seed=1 + turn)
+        if found is None:
+            break
+        best = found.counts
+        starts = [best]
+        if found.optimal or budget.stop():
+            break
+    return best
+
+
+def _roomiest(pack: RequestedPack) -> PackingProblem:
+    """The problem at the sizes that containers should have, else at those they may have."""
+    wanted = pack.problem()
+    return wanted if wanted.feasible(pack.dealt_counts) else pack.problem(largest=True)
+
+
+def _fullest(problem: PackingProblem, counts: Ints) -> Floats:
+    return np.asarray(problem.loads(counts).max(axis=0), dtype=np.float64)
+
+
+def _other_counts(request: Request, stated: RequestedPack) -> Iterator[RequestedPack]:
+    """Packs for other numbers of containers, where that is ours to choose."""
+    if not request.containers_free:
+        return
+    limit = hard_limit(request)
+    if np.isfinite(limit).any():
+        sizes = instance_sizes(request)
+        most = request.constraints.max_instances
+        relative = relative_sizes(sizes.needs, limit, math.inf if most is None else float(most))
+        fewest = fewest_containers(sizes.supply, relative).value
+        tried = {math.ceil(min(fewest, MAX_INT) * share - 1e-9) for share in OVER_FEWEST}
+    else:
+        tried = {max(1, round(stated.containers * share)) for share in OVER_STATED}
+    for count in sorted(tried - {stated.containers}):
+        if 1 <= count <= request.topology.instance_count:
+            yield RequestedPack(request, count)

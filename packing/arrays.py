@@ -9,6 +9,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+TINY = 1e-300
+"""Least divisor, where nothing is divided by nothing."""
+
 
 def first_repeated(values: Ints) -> int | None:
     """The smallest value that occurs more than once; None when all differ."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from packing.arrays import Floats
+from packing.arrays import TINY, Floats
 from packing.model.demand import Demand
 from packing.model.placed import Placed
 from packing.model.queueing import packet_wait
@@ -147,19 +147,14 @@ def _drain_cycle(
     rare. Where senders close m sets a tick for each other, only the last of m + 1 stays open.
     """
     tick_s = period_s / 2
-    s = placed.structure
     flow = placed.from_each * load_factor
-    found = -np.expm1(-flow * tick_s)
-    lingering = found / (1.0 + found * found)
+    found = -np.expm1(-tick_s * flow)
     closed = needs.packets.closed * tick_s
-    lingering = np.minimum(lingering, 1.0 / (1.0 + closed))
-    total = flow.sum(axis=1)
-    half = np.full(len(total), 0.5)
-    some = total > 0
-    wait = np.divide((flow * lingering).sum(axis=1), total, out=half, where=some)
-    met = (flow * np.minimum(closed, 1.0)).sum(axis=1)
-    every_tick = np.divide(met, total, out=np.zeros(len(total)), where=some)
-    cycle: Floats = tick_s * (1.0 + 2.0 * (s.output_parts @ wait))
+    lingering = np.minimum(found / (1.0 + found * found), 1.0 / (1.0 + closed))
+    total = flow.sum(axis=1) + TINY
+    wait = ((flow * lingering).sum(axis=1) + TINY / 2) / total
+    every_tick = (flow * np.minimum(closed, 1.0)).sum(axis=1) / total
+    cycle: Floats = tick_s * (1.0 + 2.0 * (placed.structure.output_parts @ wait))
     return cycle, every_tick
 
 
@@ -169,14 +164,17 @@ def _at_instances(
     """How long it takes until the outputs of a burst leave and until a tuple of it is executed, and
     the wait for other bursts; means of a component's tuples."""
     s, work, packets, kinds = placed.structure, needs.work, needs.packets, placed.kinds
-    rates = np.stack((s.rates.input_per_s, work.service_s, work.packet_in_s, s.service_scv))
-    input_per_s, service_s, packet_in_s, scv = kinds.of_components(rates)
     found = _burst(
-        input_per_s * kinds.share * load_factor,
-        packets.into, packets.bursts, service_s, packet_in_s, scv, period_s,
-    )  # fmt: skip
-    leaving, executing, queue = (kinds.means(each) for each in found)
-    return leaving, executing, queue
+        kinds.of_components(s.executed_per_s) * kinds.share * load_factor,
+        packets.into,
+        packets.bursts,
+        kinds.of_components(work.service_s),
+        kinds.of_components(work.packet_in_s),
+        kinds.of_components(s.service_scv),
+        period_s,
+    )
+    leaving, executed, queue = (kinds.means(each) for each in found)
+    return leaving, executed, queue
 
 
 def _burst(  # noqa: PLR0917 - one column after the other
@@ -189,19 +187,17 @@ def _burst(  # noqa: PLR0917 - one column after the other
     longer, the whole burst is one block; else outputs leave as packets are executed, half of the
     burst later on average.
     """
-    some = bursts > 0
-    at = np.where(some, bursts, 1.0)
-    batch = np.maximum(np.where(some, executed, 1.0) / at, 1.0)
+    one = np.ones(len(bursts))
+    batch = np.maximum(np.divide(executed, bursts, out=one, where=bursts > 0), 1.0)
     block = batch * service_s
-    handing = np.where(some, packets, 0.0) / at * packet_in_s
-    handing = np.where(packets > bursts * (1.0 + 1e-9), handing, 0.0)
+    several = packets > bursts * (1.0 + 1e-9)
+    handing = several * packets * packet_in_s / np.maximum(bursts, TINY)
     longer = np.maximum(block, handing)
-    whole = np.divide(block, longer, out=np.ones(len(block)), where=longer > 0)
     busy = np.minimum(executed * service_s, MAX_UTILISATION)
     # Each sender's clock brings a burst per period.
     clocks = np.maximum(bursts * period_s, 1.0)
-    leaving = longer * (1.0 + whole) / 2.0
-    return leaving, longer / 2.0, packet_wait(busy, block, scv / batch, clocks)
+    waits = packet_wait(busy, block, scv / batch, clocks)
+    return (longer + block) / 2.0, longer / 2.0, waits
 
 
 def _stalls(
@@ -226,13 +222,15 @@ def quota_stall_s(used_cores: Floats, quota_cores: Floats, runtime: Runtime) -> 
     """
     period_s, export_s = runtime.quota_period_s, runtime.metrics_export_s
     limited = (quota_cores > 0) & (quota_cores < np.inf)
-    cores = np.where(limited, quota_cores, 1.0)
+    cores = quota_cores if limited.all() else np.where(limited, quota_cores, 1.0)
     used = np.minimum(used_cores, cores)
     spare_s = np.maximum((cores - used) * period_s, export_s / MOST_PERIODS)
     periods = np.maximum(export_s / spare_s - SLACK_PERIODS, 0.0)
+    if not periods.any():
+        return periods
     still_s = np.maximum(period_s * (1.0 - cores / (1.0 + used)), 0.0)
     share = np.minimum(periods * still_s / runtime.metrics_interval_s, 1.0)
-    found: Floats = np.where(limited, STALL_OF_THROTTLED * share * still_s, 0.0)
+    found: Floats = STALL_OF_THROTTLED * limited * share * still_s
     return found
 
 

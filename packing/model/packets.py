@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packing.arrays import Floats
+from packing.arrays import TINY, Floats
 from packing.model.placed import Placed, Values
 from packing.model.runtime import Runtime
 
@@ -38,9 +38,6 @@ WAKING_PACKETS = 1.0
 KINDS = 24
 """Different shares of a component's input for which packets are computed; between them they are
 interpolated."""
-
-TINY = 1e-300
-"""What divisors are at least."""
 
 
 LEAST_SHARE = 1e-4

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from packing.arrays import Floats
+from packing.arrays import TINY, Floats
 
 TERMS = 64
 """Terms of the series of `clocked_wait` that are summed one by one; exact up to as many clocks."""
@@ -43,7 +43,7 @@ def smooth_arrivals_factor(utilisation: Floats, arrival_scv: Floats, service_scv
     rough = np.maximum(0.0, 1.0 - arrival_scv)
     exponent = -2.0 * (1.0 - utilisation) * rough * rough
     # No load or no scatter at all: nobody waits.
-    found: Floats = np.exp(exponent / np.maximum(scatter, 1e-300))
+    found: Floats = np.exp(exponent / np.maximum(scatter, TINY))
     return found
 
 
@@ -92,7 +92,7 @@ def arrival_scv_of_clocks(utilisation: Floats, clocks: Floats) -> Floats:
 
 def _as_arrival_scv(utilisation: Floats, meetings: Floats) -> Floats:
     # Without load nobody waits, whatever the arrivals.
-    return meetings * (1.0 - utilisation) / np.maximum(utilisation, 1e-300)
+    return meetings * (1.0 - utilisation) / np.maximum(utilisation, TINY)
 
 
 def packet_wait(

@@ -141,12 +141,13 @@ class Servers:
         self._capacity = capacity
         self._thread = 1.0 / needs.busiest_thread if needs.busiest_thread > 0 else np.inf
         self._gateways_rising = needs.gateways_rising
+        self._all_gateways_rise = bool((needs.gateways_rising > 0).all())
         self._host_cores = needs.runtime.host_cores
 
     def full_at(self, needs: Demand) -> float:
         """Load factor at which the first is full with the packets of `needs`; may be infinite."""
         least = float(((self._capacity - needs.fixed) / self._rising).min())
-        gateway = self._gateway(needs.gateways, 0.0)
+        gateway = self._gateway(needs.gateways, self._gateways_rising)
         host = self._host(needs.fixed[CONTAINERS], 0.0)
         return max(0.0, min(least, self._thread, gateway, host))
 
@@ -158,16 +159,18 @@ class Servers:
         least = float(((self._capacity - at_none) / (self._rising + slope)).min())
         host = self._host(at_none[CONTAINERS], float(slope[CONTAINERS].sum()))
         packets = (above.gateways - below.gateways) / (high - low)
-        gateway = self._gateway(below.gateways - packets * low, np.maximum(packets, 0.0))
+        rising = self._gateways_rising + np.maximum(packets, 0.0)
+        gateway = self._gateway(below.gateways - packets * low, rising)
         return max(0.0, min(least, self._thread, gateway, host))
 
-    def _gateway(self, packets: Floats, slope: Floats | float) -> float:
-        """Where the first gateway is full that is busy with `packets`, and `slope` per load."""
-        return float(self._gateways_full(packets, slope).min(initial=np.inf))
+    def _gateway(self, packets: Floats, rising: Floats) -> float:
+        """Where the first gateway is full that is busy with `packets`, and `rising` per load."""
+        return float(self._gateways_full(packets, rising).min(initial=np.inf))
 
-    def _gateways_full(self, packets: Floats, slope: Floats | float) -> Floats:
-        rising = self._gateways_rising + slope
+    def _gateways_full(self, packets: Floats, rising: Floats) -> Floats:
         left = np.maximum(1.0 - packets, 0.0)
+        if self._all_gateways_rise:
+            return left / rising
         never = np.where(left > 0, np.inf, 0.0)
         found: Floats = np.divide(left, rising, out=never, where=rising > 0)
         return found
@@ -199,7 +202,7 @@ class Servers:
             name = f"thread of {component} instance {plan.index[at]}"
             this = int(plan.container_ids[plan.container[at]])
             found.append(Limit(name, self._thread, this, component))
-        gateways = self._gateways_full(needs.gateways, 0.0)
+        gateways = self._gateways_full(needs.gateways, self._gateways_rising)
         full = float(gateways.min(initial=np.inf))
         if full < np.inf:
             component = plan.components[int(gateways.argmin())]

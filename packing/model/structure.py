@@ -66,6 +66,11 @@ class Structure:
         return ~self.emits & ~self.spout
 
     @cached_property
+    def executed_per_s(self) -> Floats:
+        """Tuples/s that a component's bolts execute; 0 for spouts."""
+        return np.where(self.spout, 0.0, self.rates.input_per_s)
+
+    @cached_property
     def stream_source(self) -> Ints:
         """`source` as an array."""
         return np.array(self.source, dtype=np.int64)

@@ -433,7 +433,9 @@ def _check_shares(stream: StreamKey, shares: tuple[float, ...]) -> None:
 
 
 def _check_weights(stream: StreamKey, weights: KeyWeights) -> None:
-    for key, weight in weights.items():
+    wrong = [key for key, weight in weights.items() if not 0 <= weight < math.inf]
+    for key in wrong[:1]:
+        weight = weights[key]
         _check_number(f"the weight of key {key!r} of {_named(stream)}", weight, "")
     _check_number(f"the weight of unlisted keys of {_named(stream)}", weights.unlisted, "")
     if not (math.isfinite(weights.total) and weights.total > 0):

@@ -11,7 +11,7 @@ from packing.arrays import Floats
 from packing.errors import PackingError
 from packing.flows import arriving_shares
 from packing.model import Prediction
-from packing.model.demand import demand, place
+from packing.model.demand import Demand, demand, place
 from packing.plan import Plan
 from packing.request import Request
 from packing.scenario import Outcome, Scenario, predict_scenario
@@ -29,7 +29,8 @@ class PlanFigures:
     """One plan at the load that it delivers."""
 
     instance_utilisation: Floats | None
-    """Share of time that each instance's executing thread is busy; (n,). None: load not known."""
+    """Share of time that each instance's busier thread is: the executing one or the gateway; (n,).
+    None: load not known."""
     container_cores: Floats
     """What each container has, (C,)."""
     container_use: Floats
@@ -73,7 +74,8 @@ def plan_figures(request: Request, plan: Plan, prediction: Prediction) -> PlanFi
         delivered = prediction.delivered_load_factor
         factor = 1.0 if delivered is None else delivered
         needs = demand(placed, request.costs, request.runtime, factor)
-        busy = np.minimum(1.0, needs.thread_rising * factor)
+        gateways = _gateways(needs, factor)
+        busy = np.minimum(1.0, np.maximum(needs.thread_rising * factor, gateways))
         use, manager = prediction.container_cpu_cores, prediction.stream_manager_cores
         if prediction.limits:
             limit = prediction.limits[0]
@@ -83,11 +85,24 @@ def plan_figures(request: Request, plan: Plan, prediction: Prediction) -> PlanFi
                 hot_instance = int(np.argmax(needs.thread_rising))
                 hot_component = int(plan.component[hot_instance])
             elif limit.name.startswith("gateway of"):
-                hot_component = int(np.argmax(needs.gateways))
+                hot_instance = int(np.argmax(gateways))
+                hot_component = int(plan.component[hot_instance])
+                hot_container = int(plan.container[hot_instance])
     return PlanFigures(
         busy, cores, use, manager, hot_instance, hot_component, hot_container,
         rate, np.clip(remote, 0.0, 1.0), prepared.rates.input_per_s, between,
     )  # fmt: skip
+
+
+def _gateways(needs: Demand, factor: float) -> Floats:
+    """Share of time that each instance's gateway thread is busy; (n,). As `Demand.gateways`."""
+    component, work = needs.placed.plan.component, needs.work
+    found: Floats = (
+        needs.packets_in_per_s * work.packet_in_s[component]
+        + needs.packets_out_per_s * work.packet_out_s[component]
+        + factor * work.gateway_cores[component] * needs.placed.share
+    )
+    return found
 
 
 @dataclass(frozen=True)

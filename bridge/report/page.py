@@ -26,10 +26,15 @@ MOST_IN_MATRIX = 16
 MOST_STREAMS = 200
 MOST_MANAGERS = 8
 HEADINGS = (
-    "containers", "cores", "RAM", "carries", "bottleneck", "mean", "p99", "cross traffic",
-    "load max/mean", "restarts",
+    "containers", "cores", "RAM", "carries", "bottleneck", "mean", "p99", "cross", "balance",
+    "restarts",
 )  # fmt: skip
 TEXT_HEADINGS = frozenset({"bottleneck"})
+EXPLANATION = (
+    "Carries: sustainable over offered load, with its 80 % interval where it was computed. Mean, "
+    "p99: latency. Cross: share of tuples between containers. Balance: load of the fullest "
+    "container over the mean. Restarts: running instances that would restart."
+)
 LONG_HEADINGS = frozenset({"what is known", "bottleneck"})
 """Columns that may take several lines."""
 
@@ -203,6 +208,7 @@ def _candidates(candidates: Sequence[Candidate], chosen: Candidate) -> Markup:
             ("planner", *TEXT_HEADINGS),
             names.index(chosen.planner),
         ),
+        element("p", EXPLANATION, class_="soft"),
         _list([f"{c.planner} has no usable plan: {c.failure}" for c in candidates if not c.usable]),
     )  # fmt: skip
 

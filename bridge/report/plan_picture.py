@@ -104,8 +104,8 @@ def plan_picture(plan: Plan, figures: PlanFigures) -> Markup:
         told += f", of which the first {len(drawn)} are drawn"
     if known:
         colour = (
-            "Colour: share of the time that an instance's thread is busy. In the header of a box "
-            "the cores in use, of those that the container has."
+            "Colour: share of the time that an instance's busier thread, executing or gateway, is "
+            "busy. In the header of a box the cores in use, of those that the container has."
         )
     else:
         colour = (

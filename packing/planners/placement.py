@@ -147,18 +147,25 @@ class Placement:
         current = self.request.current
         assert current is not None
         np.add.at(self.counts, (current.component[instances], to), 1)
-        for at, position in zip(instances.tolist(), to.tolist(), strict=True):
-            self._moved_to[at] = position
-            self.used[position] += self._size_of(at)
+        np.add.at(self.used, to, self._sizes_of(instances))
+        self._moved_to.update(zip(instances.tolist(), to.tolist(), strict=True))
 
     def _leave(self, instances: Ints) -> None:
         current = self.request.current
         assert current is not None
-        for at in instances.tolist():
-            position = self._moved_to.pop(at, int(current.container[at]))
-            self.counts[current.component[at], position] -= 1
-            self.used[position] -= self._size_of(at)
+        where = current.container[instances]
+        if self._moved_to:
+            pairs = zip(instances.tolist(), where.tolist(), strict=True)
+            where = np.array([self._moved_to.pop(at, was) for at, was in pairs], dtype=np.int64)
+        np.subtract.at(self.counts, (current.component[instances], where), 1)
+        np.subtract.at(self.used, where, self._sizes_of(instances))
         self._members = None
+
+    def _sizes_of(self, instances: Ints) -> Floats:
+        current = self.request.current
+        assert current is not None
+        columns = (current.cpu_cores, current.ram_bytes, current.disk_bytes)
+        return np.stack([column[instances].astype(np.float64) for column in columns], axis=1)
 
     def move(self, component: int, position: int, to: int) -> None:
         """Bring an instance of `component` from one container to another.

@@ -18,6 +18,7 @@ from packing.errors import Infeasible
 from packing.flows import instance_shares
 from packing.key_skew import Order
 from packing.model import Classes, Contents
+from packing.model.demand import work
 from packing.plan import Plan
 from packing.planners.packing_problem import alike, class_load, class_traffic
 from packing.planners.placement import Placement, container_sizes, rank_within
@@ -105,8 +106,10 @@ class RequestedRepack:
     ) -> list[tuple[Ints, Ints, Floats]]:
         """Running and starting instances of equal size, with that size."""
         none = np.zeros(0, dtype=np.int64)
-        rows, which = np.unique(sizes[running], axis=0, return_inverse=True)
-        which = which.ravel()
+        rows, which = sizes[running[:1]], np.zeros(len(running), dtype=np.int64)
+        if (sizes[running] != rows).any():
+            rows, which = np.unique(sizes[running], axis=0, return_inverse=True)
+            which = which.ravel()
         if len(rows) > SIZES_PER_COMPONENT:
             rows, which = rows.max(axis=0)[None], np.zeros(len(running), dtype=np.int64)
         found = [(running[which == i], none, row) for i, row in enumerate(rows)]
@@ -214,6 +217,13 @@ class RequestedRepack:
         if not self.request.prepared.known_load:
             return np.asarray(self.needs[:, 0])
         return class_load(self.request, self._template, self.classes, self.members)
+
+    @cached_property
+    def ceiling(self) -> float:
+        """Load factor that fills the busiest instance's thread, wherever instances are."""
+        cores = work(self.request.prepared, self.request.costs, self.request.runtime).thread_cores
+        busiest = float((cores[self.component] * self.classes.sent).max(initial=0.0))
+        return 1.0 / busiest if busiest > 0 else math.inf
 
     @cached_property
     def traffic(self) -> Floats:

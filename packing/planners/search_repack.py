@@ -17,6 +17,7 @@ from packing.search.repack import (
     Judge,
     State,
     Update,
+    finds_room,
     knee,
     least_disturbing,
     pareto,
@@ -26,7 +27,7 @@ from packing.validation import violations
 
 ENOUGH = 1.0 + HEADROOM
 """Load factor beyond which more is worth no restart."""
-FIRST_LOOKS = 3
+FIRST_LOOKS = 2
 """States with moves after which it is clear whether any gain."""
 
 
@@ -51,9 +52,12 @@ class Repacked:
     """The answer to an update, with what more moves would have gained."""
 
     plan: Plan
+    least: Plan
+    """The one that moves the fewest survivors; `plan` itself where no more moves are worth it."""
     curve: tuple[Step, ...]
     """By rising number of moves, those that carry more than all with fewer; the first is the least
-    that can be moved. Of one point where the load is not known or the search for gains ended."""
+    that can be moved. One point alone where no moves could be worth it, or the load is not known.
+    """
     taken: int
     """Which of them `plan` is."""
     reason: str
@@ -64,33 +68,37 @@ def repack(request: Request, enough: float = ENOUGH, steps: int | None = None) -
     """Answer an update: the least disturbing plan, or one whose moves are worth it.
 
     Moves are worth it where the load carried, as far as it is below `enough` times the offered
-    one, rises by a twentieth. `steps` is the annealing effort, by default that of a pack. Raises
-    Infeasible when what starts finds no room.
+    one, rises by a twentieth, or by a quarter of the share of survivors that move if that is more.
+    `steps` is the annealing effort, by default that of a pack. Raises Infeasible when what starts
+    finds no room.
     """
     current = request.current
     assert current is not None
     if request.changes_nothing:
         reason = "the request changes nothing, so the running plan stays as it is"
-        return Repacked(current, (), 0, reason)
+        return Repacked(current, current, (), 0, reason)
     _refuse_other_set(request)
     requested = RequestedRepack(request)
     judge = _judge(requested)
     update, start = _least(requested, judge, enough)
     states = [start]
-    if judge is not None:
-        states += _gaining(update, start, judge, enough, steps)
+    if start.sustained is not None:
+        most = min(requested.ceiling, enough)
+        if start.sustained * GAIN_WORTH_A_RESTART <= most:
+            states += _gaining(update, start, judge, most, steps)
     states = pareto(states)
-    taken = knee(states, enough, GAIN_WORTH_A_RESTART)
+    survivors = int(update.home.sum()) - sum(number for _, number in update.stops)
+    taken = knee(states, survivors, enough, GAIN_WORTH_A_RESTART)
     plan = requested.plan(states[taken].counts)
     while taken and any(v.fatal for v in violations(plan, request)):
         # Sizes that differ more than classes can tell.
         del states[taken]
-        taken = knee(states, enough, GAIN_WORTH_A_RESTART)
+        taken = knee(states, survivors, enough, GAIN_WORTH_A_RESTART)
         plan = requested.plan(states[taken].counts)
-    survivors = int(update.home.sum()) - sum(number for _, number in update.stops)
     total = request.prepared.traffic_per_s
     curve = tuple(_step(state, survivors, total) for state in states)
-    return Repacked(plan, curve, taken, _reason(curve, taken, enough))
+    least = requested.plan(start.counts) if taken else plan
+    return Repacked(plan, least, curve, taken, _reason(curve, taken, enough, requested.ceiling))
 
 
 def _judge(requested: RequestedRepack) -> Judge:
@@ -123,20 +131,35 @@ def _least(requested: RequestedRepack, judge: Judge, enough: float) -> tuple[Upd
             if state is not None:
                 return update, state
         raise _no_room(request, running if wanted is None else wanted)
-    added = 0
     most = sum(request.parallelism.values())
-    while True:
-        update = requested.update(added)
-        state = least_disturbing(update, judge, enough)
-        if state is not None:
-            break
-        if running + added > most:
-            raise _no_room(request, running + added)
-        added += requested.starting_containers()
+    added = _fewest_added(requested, most)
+    update = requested.update(added)
+    state = least_disturbing(update, judge, enough)
+    if state is None:
+        raise _no_room(request, running + added)
     even = math.ceil(most * running / requested.current.instance_count) - running
     if judge is not None and even > added:
         return _relieved(requested, judge, enough, added, even, (update, state))
     return update, state
+
+
+def _fewest_added(requested: RequestedRepack, most: int) -> int:
+    """Containers that have to be added so that all finds room; at most as many as instances."""
+    running = requested.current.container_count
+    if not len(requested.started):
+        return 0
+    low, high = -1, 0
+    while not finds_room(requested.update(high)):
+        if running + high >= most:
+            return high
+        low, high = high, min(2 * high + requested.starting_containers(), max(1, most - running))
+    while high - low > 1:
+        middle = (low + high) // 2
+        if finds_room(requested.update(middle)):
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _relieved(  # noqa: PLR0917 - both ends, and what is known of the first
@@ -181,8 +204,8 @@ def _gaining(
     for state in with_moves(update, start, judge, steps):
         states.append(state)
         if len(states) == FIRST_LOOKS:
-            most = max(found.sustained or 0.0 for found in states)
-            if min(most, enough) < (start.sustained or 0.0) * GAIN_WORTH_A_RESTART:
+            best = max(found.sustained or 0.0 for found in states)
+            if min(best, enough) < (start.sustained or 0.0) * GAIN_WORTH_A_RESTART:
                 break
     return [state for state in states if state.moves > start.moves]
 
@@ -198,8 +221,8 @@ def _step(state: State, survivors: int, total_per_s: float) -> Step:
     )
 
 
-def _reason(curve: tuple[Step, ...], taken: int, enough: float) -> str:
-    """Why this point of the curve."""
+def _reason(curve: tuple[Step, ...], taken: int, enough: float, ceiling: float) -> str:
+    """Why this point of the curve. `ceiling` is the load that no placement exceeds."""
     first, chosen = curve[0], curve[taken]
     forced = f"{first.moved} survivors have to move" if first.moved else "no survivor moves"
     if first.sustainable_load_factor is None:
@@ -214,6 +237,11 @@ def _reason(curve: tuple[Step, ...], taken: int, enough: float) -> str:
         return (
             f"{forced}: the plan carries {first.sustainable_load_factor:.2f} times the offered "
             f"load, and more than {enough:.2f} is worth no restart"
+        )
+    if first.sustainable_load_factor * GAIN_WORTH_A_RESTART > ceiling:
+        return (
+            f"{forced}: the plan carries {first.sustainable_load_factor:.2f} times the offered "
+            f"load, and the busiest instance alone limits every placement to {ceiling:.2f}"
         )
     best = curve[-1]
     if best is first:

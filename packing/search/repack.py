@@ -20,25 +20,31 @@ from packing.search.kernel import TRAFFIC, Aim
 from packing.search.portfolio import capped, default_steps
 from packing.search.problem import PackingProblem
 
-LEVELS = (1.0, 1.05, 1.1)
+LEVELS = (1.1, 1.05, 1.0)
 """Caps on the load of a container, over the lowest that the fullest one can have with nobody
 moved; round robin's fullest is loaded about so."""
 CAP_IF_UNKNOWN = 1.1
 """The one cap where nothing tells how much load a state carries."""
 SAME_GAIN = 0.01
 """States that carry loads within this share of each other are told apart by their traffic."""
-RELIEFS = (1.05, 1.1, 1.2, 1.4, 1.8)
+RELIEFS = (1.05, 1.15, 1.4)
 """By how much the load of the fullest container is lowered by moves, in the curve."""
 LEVEL_SLACK = 1.02
 """Lowest load of the fullest container that is tried, over the mean."""
 TRAFFIC_SLACK = 1.1
 """The same where moves are for traffic too."""
-MOVE_PRICES = (0.1, 0.01)
+MOVE_PRICES = (0.01, 0.1)
 """Price of a move that is for traffic too, over the most traffic that one instance keeps."""
 OVERLOAD_PRICE = 16.0
 """Moves that lifting one mean instance's load above the cap weighs."""
-STEPS_SHARE = 0.125
+STEPS_SHARE = 0.06
 """Part of the steps of a pack that each state of the curve gets."""
+
+BY_ROOM = (kernel.TIGHTEST, kernel.FIRST_FIT)
+"""Rules that leave room for what is large."""
+PRICE_OF_ALL = 0.25
+"""Share of load that a state must carry more when all survivors move, in proportion for fewer.
+They all start anew: what they hold in memory is lost or read again."""
 
 Judge = Callable[[Ints], float] | None
 """The load factor that a state sustains; None where that is not known of any."""
@@ -106,11 +112,22 @@ def least_disturbing(update: Update, judge: Judge, enough: float) -> State | Non
     up to `enough`, then for traffic. Survivors move only out of containers that are given up and
     into containers that would stay empty against the scheduler's rules.
     """
-    states = [_described(update, counts, judge) for counts in _undisturbed(update, judge)]
-    if not states:
+    different = {counts.tobytes(): counts for counts in _undisturbed(update, judge)}
+    if not different:
         return None
-    fewest = min(state.moves for state in states)
-    return _best([state for state in states if state.moves == fewest], enough)
+    fewest = min(survivors_moved(update, counts) for counts in different.values())
+    states = [
+        _described(update, counts, judge)
+        for counts in different.values()
+        if survivors_moved(update, counts) == fewest
+    ]
+    return _best(states, enough)
+
+
+def finds_room(update: Update) -> bool:
+    """Whether all that starts, and what leaves containers that are given up, finds room."""
+    free = np.full(update.problem.container_count, math.inf)
+    return any(_state_within(update, free, rule) is not None for rule in BY_ROOM)
 
 
 def with_moves(
@@ -118,8 +135,8 @@ def with_moves(
 ) -> Iterator[State]:
     """States with more moves that may carry more than `start`, from the furthest on.
 
-    The first two say what moves without a price gain and what full containers gain by being
-    relieved; whoever finds that too little need not ask for the others, which relieve them less.
+    The first two say what nearly free moves gain, and what full containers gain by being relieved;
+    whoever finds that too little need not ask for the others, which are between.
     """
     kept = np.flatnonzero(start.counts.any(axis=0))
     problem = _open_columns(update, start.counts, kept)
@@ -146,27 +163,32 @@ def with_moves(
         whole[:, kept] = found
         return _described(update, whole, judge)
 
-    for seed, price in enumerate(reversed(MOVE_PRICES), 1):
-        yield moved(mean * TRAFFIC_SLACK, price * most, seed, 2)
-    yield moved(mean * LEVEL_SLACK, most, 10)
+    yield moved(mean * TRAFFIC_SLACK, MOVE_PRICES[0] * most, 1, 2)
+    yield moved(mean * LEVEL_SLACK, most, 2)
+    for seed, price in enumerate(MOVE_PRICES[1:], 3):
+        yield moved(mean * TRAFFIC_SLACK, price * most, seed)
     for seed, relief in enumerate(RELIEFS, 11):
         if high / relief > mean * LEVEL_SLACK:
             yield moved(high / relief, most, seed)
 
 
-def knee(states: list[State], enough: float, worth: float) -> int:
+def knee(states: list[State], survivors: int, enough: float, worth: float) -> int:
     """Which of the states, by rising number of moves, is worth its moves; 0 for the first.
 
     Step by step: a state with more moves is taken when it carries at least `worth` times the load
-    of the one taken before it. Load beyond `enough` counts for nothing.
+    of the one taken before it, or more where it moves many (`PRICE_OF_ALL`). Load beyond `enough`
+    counts for nothing.
     """
     taken = 0
     for at in range(1, len(states)):
         before, after = states[taken].sustained, states[at].sustained
         if before is None or after is None:
             continue
+        share = (states[at].moves - states[taken].moves) / max(1, survivors)
         before, after = min(before, enough), min(after, enough)
-        if after >= before * worth and after > before:
+        # Where some restart anyway, little more is asked of the next ones.
+        least = 1.0 + SAME_GAIN if taken else worth
+        if after > before and after >= before * max(least, 1.0 + PRICE_OF_ALL * share):
             taken = at
     return taken
 
@@ -199,41 +221,55 @@ def _best(states: list[State], enough: float) -> State:
 
 
 def _undisturbed(update: Update, judge: Judge) -> Iterator[Ints]:
-    """States for a ladder of caps on load, without moves where nothing forces any."""
-    strength = update.strength
+    """States without moves where nothing forces any: by load, by traffic, and by traffic under caps
+    on the load between."""
     free = np.full(update.problem.container_count, math.inf)
     level = _state_within(update, free, kernel.LEAST_LOADED)
-    loads = _loads(update.problem, update.home if level is None else level) / strength
-    base = float(loads.max(initial=0.0)) * (1 + 1e-9)
-    found = False
-    for over in (CAP_IF_UNKNOWN,) if judge is None else LEVELS:
-        state = _state_within(update, base * over * strength, kernel.MOST_ATTRACTED)
-        if state is not None:
-            found = True
-            yield state
     if level is not None:
         yield level
-    if judge is not None or not found:
-        for rule in (kernel.MOST_ATTRACTED, kernel.TIGHTEST, kernel.FIRST_FIT):
-            state = _state_within(update, free, rule)
-            if state is not None:
-                yield state
-                return
+    local = None
+    for rule in (kernel.MOST_ATTRACTED, *BY_ROOM):
+        local = _state_within(update, free, rule)
+        if local is not None:
+            break
+    reached = _fullest(update, update.home if local is None else local)
+    base = reached if level is None else _fullest(update, level)
+    if local is not None and (judge is not None or reached <= base * CAP_IF_UNKNOWN):
+        yield local
+    for over in (CAP_IF_UNKNOWN,) if judge is None else LEVELS:
+        cap = base * over * (1 + 1e-9)
+        if reached <= cap and local is not None:
+            # What came before keeps to this cap too.
+            continue
+        state = _state_within(update, cap * update.strength, kernel.MOST_ATTRACTED)
+        if state is None:
+            break
+        reached = min(reached, _fullest(update, state))
+        yield state
+
+
+def _fullest(update: Update, counts: Ints) -> float:
+    """Load of the fullest container, over what it is measured against."""
+    return float((_loads(update.problem, counts) / update.strength).max(initial=0.0))
 
 
 def _state_within(update: Update, cap: Floats, rule: int) -> Ints | None:
     """What stops is chosen, then what starts placed, under a cap on the containers' load (C,)."""
     problem = update.problem
-    counts, closed = _stopped(update, cap)
+    counts, closed = _stopped(update, cap, by_load=rule == kernel.LEAST_LOADED)
     supply = problem.supply - (update.home - counts).sum(axis=1)
     counts[:, closed] = 0
+    state = counts
     most = np.where(closed, 0, problem.most)
     target = replace(problem, supply=supply, most=most)
-    if np.isfinite(cap).all() and problem.load.shape[1]:
-        target = capped(target, cap[:, None])
-    state, left = kernel.fill(target, counts, _by_size(problem), rule, weight=_load_weight(problem))
-    if left.any():
-        return None
+    if (supply > counts.sum(axis=1)).any():
+        within = target
+        if np.isfinite(cap).all() and problem.load.shape[1]:
+            within = capped(target, cap[:, None])
+        weight = np.ones(problem.load.shape[1])
+        state, left = kernel.fill(within, counts, _by_size(problem), rule, weight=weight)
+        if left.any():
+            return None
     if not _occupied(update, target, state, closed):
         return None
     if rule == kernel.MOST_ATTRACTED and _changes_interact(update):
@@ -242,9 +278,14 @@ def _state_within(update: Update, cap: Floats, rule: int) -> Ints | None:
 
 
 def _loads(problem: PackingProblem, counts: Ints) -> Floats:
-    if not problem.load.shape[1]:
-        return np.zeros(problem.container_count)
-    found: Floats = problem.load[:, 0] @ counts
+    """Load of each container; (C,)."""
+    found: Floats = _each(problem) @ counts
+    return found
+
+
+def _each(problem: PackingProblem) -> Floats:
+    """Load of one instance of each class; (K,)."""
+    found: Floats = problem.load[:, 0] if problem.load.shape[1] else np.zeros(problem.class_count)
     return found
 
 
@@ -254,78 +295,105 @@ def _by_size(problem: PackingProblem) -> Ints:
     return np.lexsort(-order)
 
 
-def _load_weight(problem: PackingProblem) -> Floats:
-    return np.ones(problem.load.shape[1])
-
-
 # --- what stops ----------------------------------------------------------------------------------
 
 
-def _stopped(update: Update, cap: Floats) -> tuple[Ints, Bools]:
+def _stopped(update: Update, cap: Floats, by_load: bool) -> tuple[Ints, Bools]:
     """What is left where instances stop, and which containers are given up.
 
     Those stop first that are in containers to be given up or loaded above the cap, then those that
-    exchange least with their own container, among equals those in the most loaded one.
+    exchange least with their own container, among equals those in the most loaded one; `by_load`
+    the other way round.
     """
     counts = update.home.copy()
     closed = np.zeros(update.problem.container_count, dtype=bool)
     closed[_closed(update)] = True
     for classes, number in update.stops:
-        _stop(update, counts, closed, classes, number, cap)
+        _Stopping(update, counts, closed, classes, cap, by_load).take(number)
     return counts, closed
 
 
-def _stop(  # noqa: PLR0917 - what stops, and where it must not
-    update: Update, counts: Ints, closed: Bools, classes: Ints, number: int, cap: Floats
-) -> None:
-    """Take `number` instances of `classes` out of `counts`."""
-    problem, strength = update.problem, update.strength
-    pull = problem.traffic[classes] @ counts
-    loads = _loads(problem, counts)
-    held = counts.sum(axis=0)
-    highest = int(np.flatnonzero(held)[-1])
-    unit = float(problem.traffic.max(initial=0.0)) or 1.0
-    removed = np.zeros(len(held), dtype=np.int64)
+_Rank = tuple[bool, bool, bool, float, float, int]
 
-    def rank(at: int, i: int) -> tuple[bool, bool, bool, float, float, int]:
-        stays = held[at] == 1 and not closed[at] and not _may_empty(update, at, highest)
-        return (
-            bool(stays),
-            not closed[at],
-            not loads[at] > cap[at],
-            # Sums of the same traffic in another order are the same.
-            round(float(pull[i, at]) / unit, 9),
-            -float(loads[at] / strength[at]),
-            -at,
+
+class _Stopping:
+    """Instances of some classes that may stop, those first that are missed least.
+
+    One is taken at a time, so everything is kept in lists, which are quicker than arrays for that.
+    """
+
+    def __init__(  # noqa: PLR0917 - a state and a rule
+        self,
+        update: Update,
+        counts: Ints,
+        closed: Bools,
+        classes: Ints,
+        cap: Floats,
+        by_load: bool,
+    ) -> None:
+        """`counts` is what is left, and is changed."""
+        problem = update.problem
+        traffic = problem.traffic
+        unit = float(traffic.max(initial=0.0)) or 1.0
+        self._update, self._counts, self._classes = update, counts, classes
+        self._closed: list[bool] = closed.tolist()
+        self._cap: list[float] = cap.tolist()
+        self._by_load = by_load
+        self._left: list[list[int]] = counts[classes].tolist()
+        # Sums of the same traffic in another order are the same.
+        self._pull: list[list[float]] = np.round(traffic[classes] @ counts / unit, 9).tolist()
+        self._among: list[list[float]] = (traffic[np.ix_(classes, classes)] / unit).tolist()
+        self._loads: list[float] = _loads(problem, counts).tolist()
+        self._load: list[float] = _each(problem)[classes].tolist()
+        self._strength: list[float] = update.strength.tolist()
+        self._held: list[int] = counts.sum(axis=0).tolist()
+        self._highest = max(at for at, held in enumerate(self._held) if held)
+        self._removed = [0] * len(self._held)
+        self._heap: list[tuple[_Rank, int, int, int]] = []
+        """Rank, container, position of the class, and how many had been removed there then."""
+        for at in np.flatnonzero(counts[classes].any(axis=0)).tolist():
+            self._heap += self._entries(at)
+        heapq.heapify(self._heap)
+
+    def take(self, number: int) -> None:
+        """Stop so many."""
+        for _ in range(number):
+            while True:
+                _, at, i, then = heapq.heappop(self._heap)
+                if then == self._removed[at]:
+                    break
+            self._left[i][at] -= 1
+            self._held[at] -= 1
+            self._removed[at] += 1
+            self._loads[at] -= self._load[i]
+            for j, pull in enumerate(self._pull):
+                if self._among[j][i]:
+                    pull[at] = round(pull[at] - self._among[j][i], 9)
+            self._push(at)
+            if at == self._highest and not self._held[at]:
+                # Now the one before it may be emptied.
+                while self._highest and not self._held[self._highest]:
+                    self._highest -= 1
+                self._removed[self._highest] += 1
+                self._push(self._highest)
+        self._counts[self._classes] = self._left
+
+    def _push(self, at: int) -> None:
+        for entry in self._entries(at):
+            heapq.heappush(self._heap, entry)
+
+    def _entries(self, at: int) -> Iterator[tuple[_Rank, int, int, int]]:
+        closed, load = self._closed[at], self._loads[at]
+        stays = (
+            not closed and self._held[at] == 1 and not _may_empty(self._update, at, self._highest)
         )
-
-    heap: list[tuple[tuple[bool, bool, bool, float, float, int], int, int, int]] = []
-
-    def push(at: int) -> None:
-        for i, u in enumerate(classes.tolist()):
-            if counts[u, at]:
-                heapq.heappush(heap, (rank(at, i), at, i, int(removed[at])))
-
-    for at in np.flatnonzero(counts[classes].any(axis=0)).tolist():
-        push(at)
-    for _ in range(number):
-        while True:
-            _, at, i, then = heapq.heappop(heap)
-            if then == removed[at] and counts[classes[i], at]:
-                break
-        u = int(classes[i])
-        counts[u, at] -= 1
-        held[at] -= 1
-        removed[at] += 1
-        pull[:, at] -= problem.traffic[classes, u]
-        if problem.load.shape[1]:
-            loads[at] -= problem.load[u, 0]
-        push(at)
-        if at == highest and not held[at] and held.any():
-            highest = int(np.flatnonzero(held)[-1])
-            # Now this one may be emptied.
-            removed[highest] += 1
-            push(highest)
+        fullness = -load / self._strength[at]
+        not_over = load <= self._cap[at]
+        for i, left in enumerate(self._left):
+            if left[at]:
+                pull = self._pull[i][at]
+                first, second = (fullness, pull) if self._by_load else (pull, fullness)
+                yield (stays, not closed, not_over, first, second, -at), at, i, self._removed[at]
 
 
 def _may_empty(update: Update, at: int, highest: int) -> bool:

@@ -9,20 +9,21 @@ found.html()
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.comparison import request_for
+from bridge.comparison import AS_IT_SAYS, Wanted, request_for
 from bridge.planners import planners_for
 from bridge.topology_source import load_source
 from bridge.workload import Workload
 from packing.choose import HERON, Candidate, Decision, HeronPlan, choose
 from packing.disruption import disruption
 from packing.errors import Infeasible
+from packing.goal import Goal
 from packing.model import Prediction
 from packing.plan import Plan
-from packing.planners import Planner
+from packing.planners import Planner, Proposer
 from packing.request import Request
 from packing.scenario import Outcome, Scenario, predict_scenario
 
@@ -56,6 +57,13 @@ class Analysis:
         assert self.decision.chosen.prediction is not None
         return self.decision.chosen.prediction
 
+    @property
+    def running(self) -> Candidate | None:
+        """The plan that a live topology runs under; None where it was read from a file."""
+        return next(
+            (c for c in self.decision.candidates if c.planner == RUNNING and c.usable), None
+        )
+
     def what_if(self, scenario: Scenario, plan: Plan | None = None) -> Outcome:
         """What the chosen plan, or `plan`, does under a scenario.
 
@@ -76,6 +84,22 @@ class Analysis:
             done(scenario.title)
         return found
 
+    def with_candidate(self, candidate: Candidate) -> Analysis:
+        """The same with another plan in the place of the chosen one, such as one that runs."""
+        assert candidate.plan is not None
+        others = tuple(c for c in self.decision.candidates if c.planner != candidate.planner)
+        decision = replace(
+            self.decision,
+            chosen=candidate,
+            plan=candidate.plan,
+            candidates=(candidate, *others),
+            reasons=(f"{candidate.planner} was asked for, whatever else there is",),
+            pareto=(),
+            bounds=None,
+            gaps=None,
+        )
+        return replace(self, decision=decision)
+
     def html(self, scenarios: Sequence[Scenario] = (), done: Done = _silent) -> str:
         """One self-contained page about the topology and its plan; see `bridge.report`."""
         from bridge.report import report  # noqa: PLC0415 - most callers want no page
@@ -91,39 +115,51 @@ class Analysis:
 
 def analyse(
     source: str | Path | Workload,
-    objective: str = "",
+    wanted: Wanted = AS_IT_SAYS,
     profile: Path | None = None,
-    planners: Mapping[str, Planner] | None = None,
     done: Done = _silent,
+    planners: Mapping[str, Planner] | None = None,
 ) -> Analysis:
     """Read a topology, ask every planner, choose.
 
-    `source` is what `bridge.topology_source.load_source` takes, or a workload that was read. A
-    live topology's running plan is the first candidate, and the others say how many of its
-    instances would restart. Raises InvalidRequest, Infeasible, `bridge.errors.Unreachable`.
+    `source` is what `bridge.topology_source.load_source` takes, or a workload that was read;
+    `wanted` says what the plan is for. A live topology's running plan is the first candidate, and
+    the others say how many of its instances would restart. `planners` are asked instead of the
+    installed ones. Raises InvalidRequest, Infeasible, `bridge.errors.Unreachable`.
     """
     workload = source if isinstance(source, Workload) else load_source(source, profile, done)
-    request = request_for(workload)
+    request, goal = request_for(workload, wanted), wanted.goal
     asked = planners_for(request) if planners is None else planners
     running = workload.running
+
+    def clock() -> float:
+        # Read whenever a plan is there.
+        done("plans")
+        return time.perf_counter()
+
+    heron = None if running is None else HeronPlan(renumbered(running))
     decision = choose(
-        request,
-        {name: _telling(name, planner, done) for name, planner in asked.items()},
-        None if running is None else HeronPlan(renumbered(running)),
-        objective,
-        time.perf_counter,
+        request, asked, heron, goal.objective, clock, enough=goal.enough, budget=goal.budget
     )
     return Analysis(workload, request, _beside(running, decision) if running else decision)
 
 
-def _telling(name: str, planner: Planner, done: Done) -> Planner:
-    def plan(request: Request) -> Plan:
-        try:
-            return planner(request)
-        finally:
-            done(name)
+@dataclass(frozen=True)
+class _TellingProposer:
+    """A proposer that says when it is done."""
 
-    return plan
+    name: str
+    planner: Proposer
+    done: Done
+
+    def __call__(self, request: Request, /) -> Plan:
+        return self.planner(request)
+
+    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan]]:
+        try:
+            yield from self.planner.propose(request, goal)
+        finally:
+            self.done(self.name)
 
 
 def renumbered(plan: Plan) -> Plan:
@@ -168,6 +204,7 @@ def _beside(running: Plan, decision: Decision) -> Decision:
         chosen=chosen,
         plan=chosen.plan,
         candidates=tuple(named(c) for c in decision.candidates),
+        pareto=tuple(named(c) for c in decision.pareto),
         reasons=(
             *(_renamed(reason) for reason in decision.reasons),
             *(() if chosen.planner == RUNNING else (told,)),

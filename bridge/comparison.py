@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.heron_costs import shipped_costs
 from bridge.plan_file import plan_to_json
 from bridge.planners import planners_for
 from bridge.workload import Workload
+from packing.bounds import Bound, Bounds, Gaps
 from packing.choose import Candidate, Decision, ask, choose
 from packing.disruption import Disruption
 from packing.errors import Infeasible, PackingError
+from packing.goal import Goal
 from packing.model import Prediction
 from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Intervals
+from packing.objective import ENOUGH, Enough
 from packing.planners import Planner
 from packing.request import Request
 from packing.scenario import Outcome, Scenario
@@ -31,23 +34,48 @@ class Rescale:
     candidate: Candidate
 
 
-def request_for(workload: Workload) -> Request:
+@dataclass(frozen=True)
+class Wanted:
+    """What plans of a workload are for, and what is asked of them beside the file."""
+
+    goal: Goal = field(default_factory=Goal)
+    containers_free: bool = False
+    spread_components: bool = False
+
+
+AS_IT_SAYS = Wanted()
+"""Nothing beside the file."""
+
+
+def request_for(workload: Workload, wanted: Wanted = AS_IT_SAYS) -> Request:
     """The pack request that a workload file describes."""
     return Request(
         workload.topology,
         workload.constraints,
         profile=workload.profile,
         costs=shipped_costs().costs,
+        containers_free=wanted.containers_free,
+        spread_components=wanted.spread_components,
     )
 
 
-def compare(workload: Workload, objective: str = "") -> Decision:
-    """Ask every planner and choose, as the service would."""
-    request = request_for(workload)
-    return choose(request, planners_for(request), None, objective, time.perf_counter)
+def compare(workload: Workload, objective: str = "", wanted: Wanted = AS_IT_SAYS) -> Decision:
+    """Ask every planner and choose, as the service would; `objective` wins over that `wanted`."""
+    request, goal = request_for(workload, wanted), wanted.goal
+    return choose(
+        request,
+        planners_for(request),
+        None,
+        objective or goal.objective,
+        time.perf_counter,
+        enough=goal.enough,
+        budget=goal.budget,
+    )
 
 
-def rescale(workload: Workload, candidate: Candidate, planner: Planner) -> list[Rescale]:
+def rescale(
+    workload: Workload, candidate: Candidate, planner: Planner, wanted: Wanted = AS_IT_SAYS
+) -> list[Rescale]:
     """Let a planner repack its own plan by the changes that the workload file proposes."""
     scale = workload.scale
     if scale is None or candidate.plan is None or not candidate.usable:
@@ -58,7 +86,9 @@ def rescale(workload: Workload, candidate: Candidate, planner: Planner) -> list[
             continue
         try:
             request = replace(
-                request_for(workload), current=candidate.plan, deltas={scale.component: delta}
+                request_for(workload, wanted),
+                current=candidate.plan,
+                deltas={scale.component: delta},
             )
         except PackingError as error:
             judged = Candidate(candidate.planner, None, failure=str(error))
@@ -158,7 +188,9 @@ def disruption_to_json(disruption: Disruption) -> dict[str, int]:
     }
 
 
-def candidate_to_json(candidate: Candidate, with_plan: bool = True) -> dict[str, Any]:
+def candidate_to_json(
+    candidate: Candidate, with_plan: bool = True, enough: Enough = ENOUGH
+) -> dict[str, Any]:
     """A candidate: planner, time, plan, prediction, and what speaks against it."""
     found: dict[str, Any] = {"planner": candidate.planner, "ms": round(1000 * candidate.took_s, 3)}
     if with_plan:
@@ -167,6 +199,9 @@ def candidate_to_json(candidate: Candidate, with_plan: bool = True) -> dict[str,
     found["prediction"] = (
         None if prediction is None else prediction_to_json(prediction, candidate.intervals)
     )
+    if candidate.intervals is not None:
+        assured = enough.assured(candidate.intervals.sustainable_draws)
+        found["assured_load_factor"] = _finite(assured)
     if candidate.disruption is not None:
         found["disruption"] = disruption_to_json(candidate.disruption)
     if candidate.failure:
@@ -176,13 +211,39 @@ def candidate_to_json(candidate: Candidate, with_plan: bool = True) -> dict[str,
     return found
 
 
+def bounds_to_json(bounds: Bounds) -> dict[str, Any]:
+    """What no plan can do better, and what proves it; null where the load is not known."""
+    highest = bounds.sustainable_load_factor
+    return {
+        "containers": _bound(bounds.containers),
+        "cross_tuples_per_s": _bound(bounds.cross_tuples_per_s),
+        "cross_fraction": bounds.cross_fraction,
+        "sustainable_load_factor": None if highest is None else _bound(highest),
+        "disturbed_instances": _bound(bounds.disturbed_instances),
+    }
+
+
+def _bound(bound: Bound) -> dict[str, Any]:
+    return {"value": _finite(bound.value), "how": bound.how}
+
+
+def gaps_to_json(gaps: Gaps) -> dict[str, Any]:
+    """How far the chosen plan is from its bounds."""
+    return {
+        "containers": gaps.containers,
+        "cross_fraction": gaps.cross_fraction,
+        "sustainable_load": _finite(gaps.sustainable_load),
+        "disturbed_instances": gaps.disturbed_instances,
+    }
+
+
 def comparison_to_json(
     workload: Workload, decision: Decision, rescaled: dict[str, list[Rescale]]
 ) -> dict[str, Any]:
     """One line of `compare --json`."""
     candidates = []
     for candidate in decision.candidates:
-        entry = candidate_to_json(candidate)
+        entry = candidate_to_json(candidate, enough=decision.enough)
         if rescaled.get(candidate.planner):
             entry["repack"] = [
                 {
@@ -197,7 +258,12 @@ def comparison_to_json(
         "workload": workload.name,
         "objective": decision.objective,
         "chosen": decision.chosen.planner,
+        "headroom": decision.enough.headroom,
+        "probability": decision.enough.probability,
         "reasons": list(decision.reasons),
+        "pareto": [candidate.planner for candidate in decision.pareto],
+        "bounds": None if decision.bounds is None else bounds_to_json(decision.bounds),
+        "gaps": None if decision.gaps is None else gaps_to_json(decision.gaps),
         "candidates": candidates,
         "basis": [
             {"quantity": b.quantity, "source": b.source.value, "detail": b.detail}

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from bridge.contract import CONTRACT_REVISION, check_revision
 from bridge.wire import heron_pb2 as heron
 from bridge.wire import packing_bridge_pb2 as wire
+from packing.bounds import Bound, Bounds, Gaps
 from packing.choose import Candidate, Decision, HeronPlan
 from packing.constraints import Constraints, read_constraints
 from packing.disruption import Disruption
@@ -25,6 +26,7 @@ from packing.errors import Infeasible, InvalidRequest
 from packing.model import Prediction
 from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Interval, Intervals
+from packing.objective import Enough
 from packing.plan import Plan
 from packing.profile import Basis, Source
 from packing.resources import Resources
@@ -278,6 +280,11 @@ class Options:
     """Tuples/s over all spout instances; 0: not stated."""
     profile: str = ""
     containers_free: bool = False
+    headroom: float | None = None
+    """Share of load beyond the offered one; None: not stated."""
+    probability: float | None = None
+    effort: str = ""
+    spread_components: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -435,6 +442,10 @@ def _options(message: wire.Options) -> Options:
         message.target_rate_per_s,
         message.profile,
         message.containers == "free",
+        message.headroom if message.HasField("headroom") else None,
+        message.probability if message.HasField("probability") else None,
+        message.effort,
+        message.spread_components if message.HasField("spread_components") else None,
     )
 
 
@@ -461,7 +472,7 @@ def response_from_decision(
     return wire.PlanResponse(
         plan=plan_to_bytes(decision.plan),
         report=wire.Report(
-            candidates=[_candidate(candidate) for candidate in decision.candidates],
+            candidates=[_candidate(c, decision.enough) for c in decision.candidates],
             chosen=decision.chosen.planner,
             reasons=decision.reasons,
             objective=decision.objective,
@@ -470,7 +481,35 @@ def response_from_decision(
             current_plan_sha256=current_plan_sha256,
             bridge_version=bridge_version,
             contract_revision=CONTRACT_REVISION,
+            pareto=[candidate.planner for candidate in decision.pareto],
+            bounds=None if decision.bounds is None else _bounds(decision.bounds),
+            gaps=None if decision.gaps is None else _gaps(decision.gaps),
+            headroom=decision.enough.headroom,
+            probability=decision.enough.probability,
         ),
+    )
+
+
+def _bounds(bounds: Bounds) -> wire.Bounds:
+    highest = bounds.sustainable_load_factor
+    return wire.Bounds(
+        containers=_bound(bounds.containers),
+        cross_tuples_per_s=_bound(bounds.cross_tuples_per_s),
+        sustainable_load_factor=None if highest is None else _bound(highest),
+        disturbed_instances=_bound(bounds.disturbed_instances),
+    )
+
+
+def _bound(bound: Bound) -> wire.Bound:
+    return wire.Bound(value=bound.value, how=bound.how)
+
+
+def _gaps(gaps: Gaps) -> wire.Gaps:
+    return wire.Gaps(
+        containers=gaps.containers,
+        cross_fraction=gaps.cross_fraction,
+        sustainable_load=gaps.sustainable_load,
+        disturbed_instances=gaps.disturbed_instances,
     )
 
 
@@ -481,7 +520,7 @@ def basis_to_messages(basis: Sequence[Basis]) -> list[wire.Basis]:
     ]
 
 
-def _candidate(candidate: Candidate) -> wire.Candidate:
+def _candidate(candidate: Candidate, enough: Enough) -> wire.Candidate:
     message = wire.Candidate(
         planner=candidate.planner, failure=candidate.failure, took_ms=1000 * candidate.took_s
     )
@@ -489,6 +528,8 @@ def _candidate(candidate: Candidate) -> wire.Candidate:
         message.prediction.CopyFrom(
             prediction_to_message(candidate.prediction, candidate.intervals)
         )
+    if candidate.intervals is not None:
+        message.assured_load_factor = enough.assured(candidate.intervals.sustainable_draws)
     if candidate.disruption is not None:
         message.disruption.CopyFrom(_disruption(candidate.disruption))
     return message

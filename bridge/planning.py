@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bridge import __version__, logs
+from bridge import __version__, deadline, logs
 from bridge.contract import IncompatibleContract, NotOffered
 from bridge.conversion import (
     Asked,
@@ -21,25 +21,45 @@ from bridge.conversion import (
 from bridge.planners import planners_for
 from packing.choose import choose
 from packing.errors import Infeasible, InvalidRequest
+from packing.goal import Goal
 from packing.model import NO_COSTS, HeronCosts
-from packing.objective import DEFAULT_OBJECTIVE, check_objective
+from packing.objective import (
+    DEFAULT_OBJECTIVE,
+    HEADROOM,
+    PROBABILITY,
+    Enough,
+    check_objective,
+)
 from packing.plan import Plan
 from packing.profile import UNKNOWN, Profile
 from packing.request import Request
 from packing.scenario import Outcome, Scenario, predict_scenario
+from packing.search.budget import BUDGETS, check_effort
 from packing.topology import Topology
 
 __all__ = ["IncompatibleContract", "NotOffered", "answer", "configure"]
 
-_objective = DEFAULT_OBJECTIVE
+_goal = Goal()
+_spread_components = False
 _profiles_dir: Path | None = None
 
 
-def configure(objective: str = DEFAULT_OBJECTIVE, profiles_dir: str | None = None) -> None:
-    """Set this process's defaults: the objective of requests that name none, and where profiles
-    are. Raises InvalidRequest for an objective that does not exist."""
-    global _objective, _profiles_dir  # noqa: PLW0603 - a worker is configured once, at its start
-    _objective = check_objective(objective)
+def configure(
+    objective: str = DEFAULT_OBJECTIVE,
+    profiles_dir: str | None = None,
+    *,
+    headroom: float = HEADROOM,
+    probability: float = PROBABILITY,
+    effort: str = "default",
+    spread_components: bool = False,
+) -> None:
+    """Set this process's defaults: what requests are planned for that do not say, and where
+    profiles are. Raises InvalidRequest for what does not exist or cannot be meant."""
+    # A worker is configured once, at its start.
+    global _goal, _profiles_dir, _spread_components  # noqa: PLW0603
+    budget = BUDGETS[check_effort(effort)]
+    _goal = Goal(check_objective(objective), Enough(headroom, probability), budget)
+    _spread_components = spread_components
     _profiles_dir = None if profiles_dir is None else Path(profiles_dir)
 
 
@@ -69,15 +89,19 @@ def answer(method: str, request: bytes) -> bytes:
             asked.deltas,
             asked.container_count,
             containers_free=asked.options.containers_free,
+            spread_components=_spread(asked.options),
         ),
         asked.options,
     )
+    goal = goal_of(asked.options)
     decision = choose(
         planning,
         planners_for(planning),
         asked.heron,
-        asked.options.objective or _objective,
+        goal.objective,
         time.perf_counter,
+        enough=goal.enough,
+        budget=goal.budget,
     )
     logs.note(
         chosen=decision.chosen.planner,
@@ -106,6 +130,7 @@ def _predict(request: bytes) -> bytes:
         profile=known,
         costs=costs,
         containers_free=asked.options.containers_free,
+        spread_components=_spread(asked.options),
     )
     own_plan = None
     if not read.plans:
@@ -133,8 +158,38 @@ def _plan_of(request: Request, asked: Asked) -> Plan:
     """What would run: Heron's own plan where the request brought it, else the one we would give."""
     if asked.heron is not None and asked.heron.plan is not None:
         return asked.heron.plan
-    objective = asked.options.objective or _objective
-    return choose(request, planners_for(request), None, objective).plan
+    goal = goal_of(asked.options)
+    return choose(
+        request,
+        planners_for(request),
+        None,
+        goal.objective,
+        enough=goal.enough,
+        budget=goal.budget,
+    ).plan
+
+
+def goal_of(options: Options) -> Goal:
+    """What a request is planned for: what it says, else what this process was configured for.
+
+    The search ends early when the request's time is nearly over. Raises InvalidRequest.
+    """
+    enough = _goal.enough
+    if options.headroom is not None:
+        enough = replace(enough, headroom=options.headroom)
+    if options.probability is not None:
+        enough = replace(enough, probability=options.probability)
+    budget = BUDGETS[check_effort(options.effort)] if options.effort else _goal.budget
+    return Goal(
+        check_objective(options.objective) if options.objective else _goal.objective,
+        enough,
+        budget.until(deadline.nearly_over()),
+    )
+
+
+def _spread(options: Options) -> bool:
+    stated = options.spread_components
+    return _spread_components if stated is None else stated
 
 
 def _known(options: Options, topology: Topology) -> tuple[Profile, HeronCosts]:

@@ -58,6 +58,10 @@ async def _serve(settings: Settings, answer: str) -> None:
             configuration={
                 "objective": settings.objective,
                 "profiles_dir": str(settings.profiles_dir) if settings.profiles_dir else None,
+                "headroom": settings.headroom,
+                "probability": settings.probability,
+                "effort": settings.effort,
+                "spread_components": settings.spread_components,
             },
             max_memory_bytes=settings.max_worker_memory_bytes,
             log_format=settings.log_format,

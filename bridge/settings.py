@@ -23,6 +23,7 @@ from bridge.errors import InvalidSettings
 from bridge.logs import LogFormat, LogLevel
 
 Objective = Literal["throughput", "latency", "cost", "balanced", "traffic"]
+Effort = Literal["quick", "default", "thorough"]
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,40 @@ class Settings:
     objective: Objective = field(
         default="balanced",
         metadata=_about("What plans are chosen for when a request does not say."),
+    )
+    headroom: float = field(
+        default=0.2,
+        metadata=_about(
+            "Load beyond the offered one that a plan should carry, as a share of it, when a "
+            "request does not say. What a plan carries beyond that is worth nothing extra to most "
+            "objectives.",
+            most=100,
+        ),
+    )
+    probability: float = field(
+        default=0.9,
+        metadata=_about(
+            "Probability with which a plan should carry the offered load and the headroom, given "
+            "how far off the profile's numbers may be, when a request does not say.",
+            least=0.01,
+            most=0.999,
+        ),
+    )
+    effort: Effort = field(
+        default="default",
+        metadata=_about(
+            "How much the search works on a plan when a request does not say: `quick` a quarter of "
+            "the usual, `thorough` some thirty times that and plans between the extremes. Work is "
+            "counted, not timed, so that the same request gets the same plan; only a deadline that "
+            "is nearly over ends it early."
+        ),
+    )
+    spread_components: bool = field(
+        default=False,
+        metadata=_about(
+            "Place each component with two instances or more in two containers or more, when a "
+            "request does not say, so that one lost container stops none."
+        ),
     )
     profiles_dir: Path | None = field(
         default=None, metadata=_about("Folder with the profiles that requests may name.")

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bridge import logs
+from bridge import deadline, logs
 from packing.errors import PackingError
 
 Answer = Callable[[str, bytes], bytes]
@@ -154,6 +154,7 @@ def _reply(
     spec: WorkerSpec,
 ) -> Reply:
     notes = logs.start_notes()
+    deadline.begin(task.budget_s)
     try:
         response = answer(task.method, task.request)
         if not isinstance(response, bytes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge import planning
+from bridge import deadline, planning
 from bridge.contract import CONTRACT_REVISION, IncompatibleContract, NotOffered, check_revision
 from bridge.conversion import plan_from_bytes, plan_to_bytes, topology_from_bytes
 from bridge.planning import answer, configure
@@ -122,6 +123,77 @@ def test_containers_may_be_left_free() -> None:
     assert any("@" in name for name in planners), "plans with other numbers of containers"
 
 
+def test_the_report_says_what_was_asked_and_how_near_the_best_it_is() -> None:
+    message = pack_message()
+    report = pack(message).report
+    assert (report.headroom, report.probability) == (0.2, 0.9)
+    assert report.chosen in report.pareto
+    assert set(report.pareto) <= {c.planner for c in report.candidates}
+    (chosen,) = [c for c in report.candidates if c.planner == report.chosen]
+    assert report.bounds.containers.how
+    assert report.bounds.containers.value + report.gaps.containers == chosen.prediction.containers
+    crossing = chosen.prediction.cross_tuples_per_s
+    assert report.bounds.cross_tuples_per_s.value <= crossing * (1 + 1e-9)
+    # Nothing is known of the load.
+    assert not report.bounds.HasField("sustainable_load_factor")
+    assert not report.gaps.HasField("sustainable_load")
+    assert not chosen.HasField("assured_load_factor")
+
+
+def test_requests_and_settings_say_how_much_load_is_enough() -> None:
+    configure(headroom=0.5, probability=0.6, effort="quick")
+    report = pack(pack_message()).report
+    assert (report.headroom, report.probability) == (0.5, 0.6)
+    message = pack_message()
+    message.context.options.headroom = 0.0
+    message.context.options.effort = "thorough"
+    report = pack(message).report
+    assert (report.headroom, report.probability) == (0.0, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("headroom", -1.0, "the headroom is -1; it must be from 0"),
+        ("headroom", float("nan"), "the headroom is nan"),
+        ("probability", 0.0, "the probability of carrying the load is 0; it must be above 0"),
+        ("effort", "hasty", "effort 'hasty' does not exist; use quick, default, thorough"),
+    ],
+)
+def test_options_that_cannot_be_meant(option: str, value: object, told: str) -> None:
+    message = pack_message()
+    setattr(message.context.options, option, value)
+    with pytest.raises(InvalidRequest, match=told):
+        pack(message)
+
+
+def test_components_can_be_kept_in_two_containers() -> None:
+    def alone(response: wire.PlanResponse) -> bool:
+        counts = plan_from_bytes(response.plan, TOPOLOGY, "the plan").counts
+        return any((row > 0).sum() == 1 for row in counts if row.sum() > 1)
+
+    message = pack_message()
+    message.context.options.objective = "traffic"
+    message.context.options.spread_components = True
+    assert not alone(pack(message))
+    configure(spread_components=True)
+    message.context.options.ClearField("spread_components")
+    assert not alone(pack(message))
+
+
+def test_a_deadline_that_is_nearly_over_ends_the_search() -> None:
+    message = pack_message()
+    deadline.begin(0.0)
+    try:
+        hurried = pack(message)
+    finally:
+        deadline.begin(math.inf)
+    late = [c.planner for c in hurried.report.candidates if c.failure.startswith("not asked")]
+    assert "search" in late
+    calm = pack(message)
+    assert not [c for c in calm.report.candidates if c.failure.startswith("not asked")]
+
+
 # --- the offered load ----------------------------------------------------------------------------
 
 
@@ -174,6 +246,21 @@ def test_a_named_profile_is_used(profiles: Path) -> None:
     assert traffic(response) == pytest.approx(800.0)
     basis = {b.quantity: b.source for b in response.report.basis}
     assert basis["rates"] == wire.DECLARED
+
+
+def test_where_the_load_is_known_the_report_says_what_is_assured(profiles: Path) -> None:
+    message = pack_message()
+    message.context.options.profile = "mine"
+    report = pack(message).report
+    (chosen,) = [c for c in report.candidates if c.planner == report.chosen]
+    load = chosen.prediction.sustainable_load_factor
+    assert chosen.assured_load_factor < load
+    assert report.bounds.sustainable_load_factor.value == pytest.approx(
+        load * (1 + report.gaps.sustainable_load)
+    )
+    message.context.options.probability = 0.5
+    (again,) = [c for c in pack(message).report.candidates if c.planner == report.chosen]
+    assert again.assured_load_factor > chosen.assured_load_factor
 
 
 def test_a_profile_called_like_the_topology_is_found(profiles: Path) -> None:

@@ -67,7 +67,8 @@ def test_every_request_is_one_log_line(shared: BridgeProcess, client: Client) ->
 
 
 def test_planning_is_configured_with_the_settings(client: Client) -> None:
-    assert b"'objective': 'balanced', 'profiles_dir': None" in client.ask(b"configured")
+    configured = client.ask(b"configured")
+    assert b"'objective': 'balanced', 'profiles_dir': None, 'headroom': 0.2" in configured
 
 
 @pytest.mark.parametrize(

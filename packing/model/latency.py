@@ -227,11 +227,10 @@ def quota_stall_s(used_cores: Floats, quota_cores: Floats, runtime: Runtime) -> 
     spare_s = np.maximum((cores - used) * period_s, export_s / MOST_PERIODS)
     periods = np.maximum(export_s / spare_s - SLACK_PERIODS, 0.0)
     if not periods.any():
-        return periods
+        return np.zeros_like(used_cores)
     still_s = np.maximum(period_s * (1.0 - cores / (1.0 + used)), 0.0)
     share = np.minimum(periods * still_s / runtime.metrics_interval_s, 1.0)
-    found: Floats = STALL_OF_THROTTLED * limited * share * still_s
-    return found
+    return np.asarray(STALL_OF_THROTTLED * limited * share * still_s, dtype=np.float64)
 
 
 def _buffered(

@@ -40,6 +40,9 @@ KINDS = 24
 interpolated."""
 
 
+ROUNDS = 100
+"""Most rounds in which packets settle in a loop. Without loops one per component is enough."""
+
 LEAST_SHARE = 1e-4
 """Shares smaller than this part of the largest one count as it."""
 
@@ -110,11 +113,11 @@ class Forwarding:
         # With full buffers a set is closed by its size, not by other senders.
         turns = self._turns and duty == 1.0
         limited = np.minimum(self._readers.flow * factor, drains)
-        # At first as if bolts flushed after every tuple. Then what comes into one component decides
-        # what the next one gets: at most from first to last.
+        # At first as if bolts flushed after every tuple; then what comes into one component decides
+        # what the next one gets, from first to last.
         flushes = np.where(spout, rounds, np.inf)[:size]
         calm, runs = limited, self._runs(factor, flushes) if turns else ()
-        for turn in range(size):
+        for turn in range(ROUNDS):
             closed = self._closed(runs, flushes)
             into, bursts = self._arriving(calm, closed)
             out = np.where(spout, from_spouts, self._leaving(rates, into, bursts))

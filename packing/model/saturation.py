@@ -24,6 +24,8 @@ CLOSE = 1e-10
 """Relative width at which the search for the load that fills a server ends."""
 ROUNDS = 30
 """More than it ever needs: each round is a step of Newton's and one of the secant method."""
+SLOW = 3
+"""Steps of the secant method in a row that do not halve the bracket, before it is halved."""
 STREAM_MANAGER_CORES = 1.0
 """A stream manager is one event loop."""
 
@@ -103,23 +105,25 @@ def _first_full(needs: Needs, servers: Servers, at_load: Demand) -> tuple[float,
     in on it by the secant method, and by halves where a kink throws that off. Where packets no
     longer depend on load the first guess is the answer.
     """
+    guess = full = servers.full_at(at_load)
+    if not math.isfinite(guess):
+        return guess, at_load
     before, here = 1.0, at_load
-    full = servers.full_at(at_load)
     low, high = min(1.0, full), max(1.0, full)
-    guess = full
-    for turn in range(ROUNDS):
-        if not math.isfinite(guess):
-            return guess, here
+    slow = 0
+    for _ in range(ROUNDS):
         last, here = here, needs.at(guess)
         full = servers.full_at(here)
+        width = high - low
         low, high = max(low, min(guess, full)), min(high, max(guess, full))
         if high - low <= CLOSE * high:
             break
+        slow = slow + 1 if high - low > width / 2 else 0
+        # Just inside of an end, so that the bracket closes there if the answer is that end.
+        inside = CLOSE / 1000 * high
         step = servers.full_between(before, last, guess, here)
-        before = guess
-        guess = step if low < step < high and turn % 4 < 3 else (low + high) / 2
-        if not math.isfinite(guess):
-            guess = 2.0 * max(before, low)
+        step = min(max(step, low + inside), high - inside)
+        before, guess = guess, step if slow < SLOW else (low + high) / 2
     return guess, here
 
 

@@ -65,7 +65,7 @@ class RequestedRepack:
         """Numbers of the instances of each class that start."""
         needs: list[Floats] = []
         stops: list[tuple[Ints, int]] = []
-        outright: list[Ints] = []
+        outright: list[Ints] = [np.zeros(0, dtype=np.int64)]
         """Running instances that stop in any case."""
         for v, delta in enumerate(self._deltas.tolist()):
             members = np.flatnonzero(self._template.component == v)

@@ -27,6 +27,8 @@ from packing.validation import violations
 
 ENOUGH = 1.0 + HEADROOM
 """Load factor beyond which more is worth no restart."""
+COUNTS_TRIED = 3
+"""Numbers of added containers that are tried between those that must be and those that may."""
 FIRST_LOOKS = 2
 """States with moves after which it is clear whether any gain."""
 
@@ -178,14 +180,16 @@ def _relieved(  # noqa: PLR0917 - both ends, and what is known of the first
     def carried(state: State) -> float:
         return min(state.sustained or 0.0, enough)
 
-    if carried(found[1]) >= enough:
+    if carried(found[1]) * GAIN_WORTH_A_RESTART > min(enough, requested.ceiling):
         return found
     update = requested.update(high)
     state = least_disturbing(update, judge, enough)
     if state is None or carried(state) < carried(found[1]) * GAIN_WORTH_A_RESTART:
         return found
     best, goal = (update, state), carried(state) * (1 - 1e-9)
-    while high - low > 1:
+    for _ in range(COUNTS_TRIED):
+        if high - low < 2:
+            break
         middle = (low + high) // 2
         update = requested.update(middle)
         state = least_disturbing(update, judge, enough)

@@ -2,17 +2,12 @@
 
 The Tracker's REST interface is that of Heron 0.20.5 (`heron/tools/tracker/src/python/routers`).
 Answers wrapped in `{"status", "result"}`, as trackers before gave them, are read as well.
-
-Rates come from the counters of the last minutes, in the buckets that the topology manager keeps;
-the newest one is still being filled and left out. Time per tuple of a bolt is the mean time in
-`execute`, without what Heron's own code takes to emit from there. Of a spout no such metric is
-kept by default; its CPU in use, without Heron's own, stands in for it.
+What its metrics say of the load is read in `bridge.tracked_load`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 import urllib.error
 import urllib.parse
@@ -21,7 +16,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,31 +24,20 @@ from pydantic import BaseModel, Field, ValidationError
 from bridge.errors import Unreachable
 from bridge.heron_costs import shipped_costs
 from bridge.topology_source import TRACKER_PREFIX
+from bridge.tracked_load import Timeline, held_back_share, measured, measured_profile
 from bridge.workload import Workload, describe
 from packing.constraints import read_constraints
 from packing.errors import InvalidRequest
-from packing.model import HeronCosts
 from packing.plan import Plan
-from packing.profile import Origin, Profile, Source, StreamKey, stream_key
 from packing.resources import Resources
 from packing.topology import Component, Grouping, Kind, Stream, Topology
 
 TIMEOUT_S = 10.0
 """Longest wait for one answer."""
-WINDOW_S = 15 * 60
-"""How far back measurements are taken into account."""
 MAX_ANSWER_BYTES = 256 * 2**20
 AT_ONCE = 4
 """Requests under way at the same time."""
-FEWEST_TUPLES_FOR_SHARES = 10_000
-"""Fewer tuples per reading instance say more about chance than about keys."""
 FORM = "tracker:http://host:port/cluster/environ/topology"
-
-EMITTED = "__emit-count/"
-EXECUTED = "__execute-count/"
-EXECUTE_NS = "__execute-latency/"
-CPU_CORES = "__jvm-process-cpu-load"
-HELD_BACK_MS = "__server/__time_spent_back_pressure_initiated"
 
 GROUPINGS = {
     "SHUFFLE": Grouping.SHUFFLE,
@@ -81,6 +64,13 @@ class TrackedTopology:
     def __str__(self) -> str:
         """For messages."""
         return f"{self.cluster}/{self.environ}/{self.topology}"
+
+    @property
+    def source(self) -> str:
+        """The text that `parse_source` reads."""
+        names = (self.cluster, self.environ, self.topology)
+        path = "/".join(urllib.parse.quote(name, safe="") for name in names)
+        return f"{TRACKER_PREFIX}{self.url}/{path}"
 
 
 def tracked(url: str, cluster: str, environ: str, topology: str) -> TrackedTopology:
@@ -155,11 +145,6 @@ class _PhysicalPlan(BaseModel):
     config: dict[str, Any] = {}
 
 
-class _Timeline(BaseModel):
-    timeline: dict[str, dict[str, dict[int, float]]] = {}
-    """Metric -> instance -> start of a bucket in seconds -> value."""
-
-
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -174,12 +159,12 @@ class _Tracker:
         """One answer. Raises Unreachable saying what was asked and what came back."""
         return self._read(what, form, self._get(what, more))
 
-    def timeline(self, **more: Any) -> _Timeline:
+    def timeline(self, **more: Any) -> Timeline:
         """Metrics per minute; of older trackers by the path that they have."""
         try:
-            return self.ask("metrics/timeline", _Timeline, **more)
+            return self.ask("metrics/timeline", Timeline, **more)
         except _NotFound:
-            return self.ask("metricstimeline", _Timeline, **more)
+            return self.ask("metricstimeline", Timeline, **more)
 
     def _get(self, what: str, more: Mapping[str, Any]) -> bytes:
         where = self._where
@@ -261,14 +246,14 @@ def read_topology(
     stated["topology.stmgrs"] = str(running.container_count)
     names = topology.names
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = [pool.submit(_measured, tracker, topology, name, int(now_s())) for name in names]
-        held = pool.submit(_held_back_share, tracker, int(now_s()), running.container_count)
+        asked = [pool.submit(measured, tracker, topology, name, int(now_s())) for name in names]
+        held = pool.submit(held_back_share, tracker, int(now_s()))
         figures = {}
         for name, answer in zip(names, asked, strict=True):
             figures[name] = answer.result()
             done(f"metrics of {name}")
         held_back = held.result()
-    profile = _profile(topology, running, figures, held_back, shipped_costs().costs)
+    profile = measured_profile(topology, running, figures, held_back, shipped_costs().costs)
     return Workload(
         topology.name, topology, read_constraints(stated, names), profile, running=running
     )
@@ -333,201 +318,3 @@ def _plan(packing: _PackingPlan, topology: Topology) -> Plan:
         columns([c.required_resources for c in packing.container_plans]),
         scheduled or None,
     )
-
-
-@dataclass(frozen=True)
-class _Figures:
-    """What was measured of one component."""
-
-    minutes: float
-    """How much time the counters cover; 0 when nothing was measured."""
-    emitted_per_s: Mapping[str, float]
-    """Stream -> tuples/s of all instances."""
-    executed_per_s: Mapping[tuple[str, str], float]
-    """(source, stream) -> tuples/s of all instances."""
-    executed_by_instance: Mapping[tuple[str, str], Mapping[str, float]]
-    """(source, stream) -> instance id -> tuples in the whole time."""
-    execute_s: float | None
-    """Mean time in `execute` per tuple."""
-    cpu_cores: float | None
-    """In use by all instances together."""
-
-
-def _measured(tracker: _Tracker, topology: Topology, component: str, now_s: int) -> _Figures:
-    out = {s.stream_id for s in topology.streams if s.source == component}
-    into = {(s.source, s.stream_id) for s in topology.streams if s.target == component}
-    names = [EMITTED + stream for stream in sorted(out)]
-    for source, stream in sorted(into):
-        names += [f"{EXECUTED}{source}/{stream}", f"{EXECUTE_NS}{source}/{stream}"]
-    found = tracker.timeline(
-        component=component,
-        metricname=[*names, CPU_CORES],
-        starttime=now_s - WINDOW_S,
-        endtime=now_s,
-    ).timeline
-    starts, bucket_s = _buckets(found)
-    covered_s = len(starts) * bucket_s
-
-    def total(metric: str) -> dict[str, float]:
-        return {
-            instance: math.fsum(value for at, value in values.items() if at in starts)
-            for instance, values in found.get(metric, {}).items()
-        }
-
-    def rate(metric: str) -> float:
-        return math.fsum(total(metric).values()) / covered_s if covered_s else 0.0
-
-    by_instance = {key: total(f"{EXECUTED}{key[0]}/{key[1]}") for key in into}
-    spent_s = tuples = 0.0
-    for source, stream in into:
-        counts = found.get(f"{EXECUTED}{source}/{stream}", {})
-        for instance, values in found.get(f"{EXECUTE_NS}{source}/{stream}", {}).items():
-            for at, nanoseconds in values.items():
-                count = counts.get(instance, {}).get(at, 0.0)
-                if at in starts and count > 0:
-                    spent_s += count * nanoseconds / 1e9
-                    tuples += count
-    cores = [
-        [value for at, value in values.items() if at in starts]
-        for values in found.get(CPU_CORES, {}).values()
-    ]
-    known_cores = [math.fsum(values) / len(values) for values in cores if values]
-    return _Figures(
-        minutes=covered_s / 60,
-        emitted_per_s={stream: rate(EMITTED + stream) for stream in out},
-        executed_per_s={key: rate(f"{EXECUTED}{key[0]}/{key[1]}") for key in into},
-        executed_by_instance=by_instance,
-        execute_s=spent_s / tuples if tuples else None,
-        cpu_cores=math.fsum(known_cores) if known_cores else None,
-    )
-
-
-def _buckets(found: Mapping[str, Mapping[str, Mapping[int, float]]]) -> tuple[set[int], int]:
-    """Starts of the buckets that are full, and the seconds that each lasts.
-
-    A topology that has just started has empty ones at the beginning, which tell nothing of it.
-    """
-    counters = [
-        (at, value)
-        for metric, instances in found.items()
-        if metric.startswith((EMITTED, EXECUTED))
-        for values in instances.values()
-        for at, value in values.items()
-    ]
-    starts = sorted({at for at, _ in counters})
-    if len(starts) < 2:
-        return set(), 60
-    first = min((at for at, value in counters if value > 0), default=starts[-1])
-    bucket_s = min(b - a for a, b in pairwise(starts))
-    return {at for at in starts[:-1] if at >= first}, bucket_s
-
-
-def _held_back_share(tracker: _Tracker, now_s: int, containers: int) -> float:
-    """Share of the time for which some stream manager held the spouts back, at least; 0 unknown."""
-    try:
-        found = tracker.timeline(
-            component="__stmgr__",
-            metricname=[HELD_BACK_MS],
-            starttime=now_s - WINDOW_S,
-            endtime=now_s,
-        ).timeline
-    except Unreachable:
-        return 0.0
-    by_manager = [list(values.items()) for values in found.get(HELD_BACK_MS, {}).values()]
-    starts = {at for values in by_manager for at, _ in values}
-    if len(starts) < 2 or not containers:
-        return 0.0
-    newest = max(starts)
-    most_ms = max(math.fsum(v for at, v in values if at != newest) for values in by_manager)
-    width_s = (newest - min(starts)) / (len(starts) - 1)
-    return min(1.0, most_ms / 1000 / ((len(starts) - 1) * width_s))
-
-
-def _profile(
-    topology: Topology,
-    plan: Plan,
-    figures: Mapping[str, _Figures],
-    held_back: float,
-    costs: HeronCosts,
-) -> Profile:
-    rates: dict[str, float] = {}
-    service: dict[str, float] = {}
-    selectivity: dict[StreamKey, float] = {}
-    shares: dict[StreamKey, tuple[float, ...]] = {}
-    origin: dict[Any, Origin] = {}
-    note = "counters of the last {:.0f} minutes"
-    if held_back > 0.01:
-        note += f"; spouts were held back {held_back:.0%} of the time, more may be on offer"
-    for component in topology.components:
-        name, of = component.name, figures[component.name]
-        emitted = of.emitted_per_s
-        if component.kind is Kind.SPOUT:
-            # A spout's base tuple is one of its busiest stream.
-            input_per_s = max(emitted.values(), default=0.0)
-            if of.minutes and input_per_s:
-                rates[name] = input_per_s / component.parallelism
-                origin["rate_per_s", name] = Origin.of(Source.MEASURED, note.format(of.minutes))
-        else:
-            input_per_s = math.fsum(of.executed_per_s.values())
-        if not input_per_s:
-            continue
-        out_per_s = math.fsum(emitted.values())
-        spent_s = _user_time(component, of, input_per_s, out_per_s, costs)
-        if spent_s is not None:
-            service[name] = spent_s
-            told = "time in execute" if component.kind is Kind.BOLT else "CPU in use"
-            origin["service_s", name] = Origin(
-                Source.MEASURED, 0.1 if component.kind is Kind.BOLT else 0.3,
-                f"{told} without Heron's own work",
-            )  # fmt: skip
-        for stream in topology.streams:
-            if stream.source == name and stream.stream_id in emitted:
-                selectivity[stream_key(stream)] = emitted[stream.stream_id] / input_per_s
-    for stream in topology.streams:
-        measured = _shares(stream, plan, topology, figures[stream.target])
-        if measured is not None:
-            shares[stream_key(stream)] = measured
-    return Profile(
-        rate_per_s=rates,
-        service_s=service,
-        selectivity=selectivity,
-        key_shares=shares,
-        source=Source.MEASURED,
-        origin=origin,
-    )
-
-
-def _user_time(
-    component: Component, of: _Figures, input_per_s: float, out_per_s: float, costs: HeronCosts
-) -> float | None:
-    """Seconds of user code per input tuple; None where nothing tells."""
-    if component.kind is Kind.BOLT:
-        if of.execute_s is None:
-            return None
-        return max(0.0, of.execute_s - out_per_s / input_per_s * costs.tuple_out_s)
-    if of.cpu_cores is None:
-        return None
-    own = component.parallelism * costs.spout_idle_cores + out_per_s * costs.tuple_out_s
-    return max(0.0, of.cpu_cores - own) / input_per_s
-
-
-def _shares(
-    stream: Stream, plan: Plan, topology: Topology, of: _Figures
-) -> tuple[float, ...] | None:
-    """Share of each reading instance in component-index order; None where too little was seen."""
-    counts = of.executed_by_instance.get((stream.source, stream.stream_id), {})
-    members = np.flatnonzero(plan.component == topology.position[stream.target])
-    by_rule = stream.grouping in (Grouping.FIELDS, Grouping.DIRECT, Grouping.CUSTOM)
-    if not by_rule or len(members) < 2:
-        return None
-    members = members[plan.index[members].argsort()]
-    # The instance id of physical_plan.proto: container, component and task id.
-    ids = [
-        f"container_{plan.container_ids[plan.container[i]]}_{stream.target}_{plan.task_id[i]}"
-        for i in members.tolist()
-    ]
-    seen = [counts.get(this, 0.0) for this in ids]
-    total = math.fsum(seen)
-    if total < FEWEST_TUPLES_FOR_SHARES * len(members):
-        return None
-    return tuple(count / total for count in seen)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 
 import click
+from click.shell_completion import CompletionItem
 
 # Name of the command -> where it is, and its line in the help.
 COMMANDS = {
@@ -16,10 +17,12 @@ COMMANDS = {
     "compare": ("bridge.cli.compare:compare", "Every planner's plan for a workload, side by side."),
     "plan": ("bridge.cli.plan:plan", "The best plan for a workload."),
     "predict": ("bridge.cli.predict:predict", "What a given plan would do."),
+    "whatif": ("bridge.cli.whatif:whatif", "A topology under other circumstances."),
     "accuracy": ("bridge.cli.accuracy:accuracy", "The model held against measured runs."),
     "calibrate": ("bridge.cli.accuracy:calibrate", "Fit Heron's own costs to measured runs."),
     "enable": ("bridge.cli.installation:enable", "Put the plugin into a Heron installation."),
     "disable": ("bridge.cli.installation:disable", "Take the plugin out again."),
+    "completion": ("bridge.cli.completion:completion", "The completion script of a shell."),
 }
 
 
@@ -36,6 +39,15 @@ class _LazyGroup(click.Group):
         command = getattr(importlib.import_module(module_name), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands, without importing any."""
+        found = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -1,4 +1,4 @@
-"""`heron-bridge compare`: every planner's plan for a workload, side by side."""
+"""`heron-bridge compare`: every planner's plan for a topology, side by side."""
 
 from __future__ import annotations
 
@@ -7,43 +7,55 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.terminal import (
-    json_option,
-    objective_option,
-    print_decision,
-    profile_option,
-    sentences,
-)
-from bridge.comparison import compare as compare_planners
-from bridge.comparison import comparison_to_json, request_for, rescale
+from bridge.analysis import Analysis, analyse
+from bridge.cli.goal_options import goal_options
+from bridge.cli.html import html_option, write_page
+from bridge.cli.progress import progress
+from bridge.cli.source import many_sources
+from bridge.cli.terminal import json_option, print_decision, profile_option, sentences
+from bridge.comparison import Wanted, comparison_to_json, rescale
 from bridge.planners import planners_for
-from bridge.workload import load_workload, workload_paths
+from packing.errors import InvalidRequest
+
+STEPS = 16
+"""About so many answers of a Tracker and plans of planners."""
 
 
 @click.command()
-@click.argument("workloads", nargs=-1, required=True, type=click.Path(path_type=Path))
-@objective_option
 @profile_option
+@html_option
 @json_option
 @sentences
+@goal_options
+@many_sources
 def compare(
-    workloads: tuple[Path, ...], objective: str, profile: Path | None, as_json: bool
+    sources: list[str], wanted: Wanted, profile: Path | None, html: Path | None, as_json: bool
 ) -> None:
-    """Compare the planners on WORKLOADS: files (JSON, YAML, .defn) or folders of them.
+    """Compare the planners on SOURCE: workload files (JSON, YAML), .defn files, folders of them,
+    or live topologies (tracker:http://host:port/cluster/environ/topology).
 
-    With --json one object a line, which also tells what each planner makes of the change of
-    parallelism that the file proposes under `scale`.
+    Heron's own packers come first; of a live topology the plan it runs under, and the others then
+    say how many running instances would restart. With --json one object a line, which also tells
+    what each planner makes of the change of parallelism that a file proposes under `scale`.
     """
-    for path in workload_paths(list(workloads)):
-        workload = load_workload(path, profile)
-        decision = compare_planners(workload, objective)
-        if not as_json:
-            print_decision(workload.name, decision)
-            continue
-        planners = planners_for(request_for(workload))
-        rescaled = {
-            c.planner: rescale(workload, c, planners[c.planner])
-            for c in decision.candidates
-            if c.planner in planners
-        }
-        click.echo(json.dumps(comparison_to_json(workload, decision, rescaled)))
+    if html is not None and len(sources) > 1:
+        raise InvalidRequest(f"--html is for one topology, and {len(sources)} are named")
+    for name in sources:
+        with progress(STEPS if html is None else STEPS + 30) as done:
+            analysis = analyse(name, wanted, profile, done)
+            if html is not None:
+                write_page(html, analysis.html(done=done))
+        if as_json:
+            click.echo(json.dumps(_to_json(analysis, wanted)))
+        else:
+            print_decision(analysis.workload.name, analysis.decision)
+
+
+def _to_json(analysis: Analysis, wanted: Wanted) -> dict[str, object]:
+    planners = planners_for(analysis.request)
+    rescaled = {
+        c.planner: rescale(analysis.workload, c, planners[c.planner], wanted)
+        for c in analysis.decision.candidates
+        if c.planner in planners
+    }
+    return comparison_to_json(analysis.workload, analysis.decision, rescaled)

@@ -1,4 +1,4 @@
-"""`heron-bridge plan`: the plan for one workload."""
+"""`heron-bridge plan`: the plan for one topology."""
 
 from __future__ import annotations
 
@@ -9,55 +9,97 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from bridge.analysis import analyse
+from bridge.cli.goal_options import goal_options
+from bridge.cli.html import html_option, write_page
+from bridge.cli.progress import progress
+from bridge.cli.source import one_source
 from bridge.cli.terminal import (
     candidate_table,
     json_option,
-    objective_option,
     print_decision,
     profile_option,
     sentences,
 )
-from bridge.comparison import compare, request_for
+from bridge.comparison import Wanted, request_for
 from bridge.plan_file import plan_to_json
 from bridge.planners import installed_planners
-from bridge.workload import load_workload
-from packing.choose import ask
+from bridge.topology_source import load_source
+from packing.choose import Candidate, ask
 from packing.errors import Infeasible, InvalidRequest
-from packing.objective import check_objective
 from packing.plan import Plan
+from packing.request import Request
+
+STEPS = 16
+"""About so many answers of a Tracker and plans of planners."""
+
+
+def _planner_names(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    return [name for name in installed_planners() if name.startswith(incomplete)]
 
 
 @click.command()
-@click.argument("workload", type=click.Path(path_type=Path))
-@click.option("--planner", default="", metavar="NAME", help="This planner's plan, not the best.")
-@objective_option
+@click.option(
+    "--planner",
+    default="",
+    metavar="NAME",
+    help="This planner's plan, not the best.",
+    shell_complete=_planner_names,
+)
 @profile_option
+@html_option
 @json_option
 @sentences
-def plan(workload: Path, planner: str, objective: str, profile: Path | None, as_json: bool) -> None:
-    """Print the best plan for WORKLOAD, or that of one planner; --json gives a plan file."""
-    loaded = load_workload(workload, profile)
-    if not planner:
-        decision = compare(loaded, objective)
-        if as_json:
-            click.echo(json.dumps(plan_to_json(decision.plan)))
+@goal_options
+@one_source
+def plan(  # noqa: PLR0917 - an option each
+    source: str,
+    wanted: Wanted,
+    planner: str,
+    profile: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Print the best plan for SOURCE, or that of one planner; --json gives a plan file.
+
+    SOURCE is a workload file (JSON, YAML), a .defn file, or a live topology
+    (tracker:http://host:port/cluster/environ/topology).
+    """
+    with progress(STEPS if html is None else STEPS + 30) as done:
+        if planner:
+            workload = load_source(source, profile, done)
+            chosen = _asked(planner, request_for(workload, wanted))
+            if html is not None:
+                others = analyse(workload, wanted, done=done)
+                write_page(html, others.with_candidate(chosen).html(done=done))
+            title, made, decision = workload.name, chosen.plan, None
         else:
-            print_decision(loaded.name, decision)
-            print_containers(decision.plan)
+            analysis = analyse(source, wanted, profile, done)
+            if html is not None:
+                write_page(html, analysis.html(done=done))
+            title, made, decision = analysis.workload.name, analysis.plan, analysis.decision
+    assert made is not None
+    if as_json:
+        click.echo(json.dumps(plan_to_json(made)))
         return
+    if decision is None:
+        Console(highlight=False).print(candidate_table(title, [chosen], planner))
+    else:
+        print_decision(title, decision)
+    print_containers(made)
+
+
+def _asked(planner: str, request: Request) -> Candidate:
+    """One planner's plan. Raises InvalidRequest for a name, Infeasible when it has none."""
     planners = installed_planners()
     if planner not in planners:
         raise InvalidRequest(f"planner {planner!r} does not exist; use {', '.join(planners)}")
-    request = request_for(loaded)
-    check_objective(objective)
     candidate = ask(planner, planners[planner], request, time.perf_counter)
     if candidate.plan is None or not candidate.usable:
         raise Infeasible(f"{planner} has no plan that could run: {candidate.failure}")
-    if as_json:
-        click.echo(json.dumps(plan_to_json(candidate.plan)))
-    else:
-        Console(highlight=False).print(candidate_table(loaded.name, [candidate], planner))
-        print_containers(candidate.plan)
+    return candidate
 
 
 def print_containers(shown: Plan) -> None:

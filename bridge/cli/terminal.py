@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bridge.errors import Unreachable
 from packing.choose import Candidate, Decision
 from packing.errors import Infeasible, PackingError
 from packing.model.memory import ComponentMemory
@@ -24,18 +25,22 @@ Result = TypeVar("Result")
 
 EXIT_REFUSED = 2
 """Exit code when the input is wrong or no plan exists; the sentence on stderr says which."""
+EXIT_UNREACHABLE = 3
+"""Exit code when a Heron Tracker gives no answer that can be used."""
 
 
 def sentences(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Turn what planning refuses into one line on stderr and exit code 2."""
+    """Turn what planning refuses into one line on stderr and exit code 2, and 3 where no answer
+    that can be used comes from outside."""
 
     @functools.wraps(command)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return command(*args, **kwargs)
-        except PackingError as error:
+        except (PackingError, Unreachable) as error:
             click.echo(f"heron-bridge: {' '.join(str(error).split())}", err=True)
-            raise SystemExit(EXIT_REFUSED) from None
+            refused = isinstance(error, PackingError)
+            raise SystemExit(EXIT_REFUSED if refused else EXIT_UNREACHABLE) from None
 
     return wrapped
 
@@ -44,7 +49,7 @@ def print_decision(title: str, decision: Decision) -> None:
     """A table of the candidates, the chosen one marked, and the reasons below."""
     console = Console(highlight=False)
     console.print(candidate_table(title, decision.candidates, decision.chosen.planner))
-    for reason in decision.reasons:
+    for reason in (*decision.reasons, *_limits(decision.candidates), _choice(decision)):
         console.print(f"  - {reason}", markup=False)
     for basis in decision.basis:
         console.print(
@@ -53,6 +58,21 @@ def print_decision(title: str, decision: Decision) -> None:
             style="dim",
         )
     console.print()
+
+
+def _choice(decision: Decision) -> str:
+    names = ", ".join(candidate.planner for candidate in decision.pareto)
+    return f"no other plan beats these in everything: {names}"
+
+
+def _limits(candidates: Sequence[Candidate]) -> list[str]:
+    """What limits each plan, where the load is known, plans with the same limit together."""
+    found: dict[str, list[str]] = {}
+    for candidate in candidates:
+        prediction = candidate.prediction
+        if prediction is not None and prediction.sustainable_load_factor is not None:
+            found.setdefault(prediction.bottleneck, []).append(candidate.planner)
+    return [f"{limit} limits {', '.join(names)}" for limit, names in found.items()]
 
 
 HEADINGS = ("cont.", "cores", "GiB", "carries", "cross", "bal.", "p99 ms", "moves", "ms")

@@ -12,7 +12,7 @@ from bridge.report.markup import Markup, element, joined, label, number, picture
 from bridge.report.palette import CIVIDIS, FULL, step
 from packing.plan import Plan
 
-MOST_IN_DETAIL = 240
+MOST_IN_DETAIL = 160
 """Instances in boxes that are drawn; beyond that a square with a code stands for one."""
 MOST_BOXES = 600
 """Boxes that are drawn; the rest is told in a sentence."""

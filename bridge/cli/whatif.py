@@ -1,0 +1,97 @@
+"""`heron-bridge whatif`: a topology under other circumstances, beside how it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge.analysis import Analysis, analyse
+from bridge.cli.goal_options import goal_options
+from bridge.cli.html import html_option, write_page
+from bridge.cli.progress import progress
+from bridge.cli.scenarios import scenario_options, scenarios
+from bridge.cli.source import one_source
+from bridge.cli.terminal import json_option, print_outcomes, profile_option, sentences
+from bridge.comparison import Wanted, outcome_to_json
+from bridge.plan_file import load_plan
+from packing.choose import judge
+from packing.errors import InvalidRequest
+from packing.scenario import AS_IT_IS
+
+STEPS = 18
+"""About so many answers of a Tracker and plans of planners; scenarios are counted beside."""
+
+_EXAMPLES = """\b
+Each option is a scenario of its own and may be repeated; a comma joins several
+changes of one kind into one scenario, --together everything.
+    whatif w.json --rate x1.5 --rate x2 --parallelism split=4,count=8 --lose 2
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path),
+    help="A plan file; without it the plan that a live topology runs under, else the best.",
+)
+@scenario_options
+@profile_option
+@html_option
+@json_option
+@sentences
+@goal_options
+@one_source
+def whatif(  # noqa: PLR0917 - an option each
+    source: str,
+    wanted: Wanted,
+    plan_path: Path | None,
+    together: bool,
+    profile: Path | None,
+    html: Path | None,
+    as_json: bool,
+    **changes: tuple[Any, ...],
+) -> None:
+    """Predict SOURCE under scenarios, one a row, beside how it is.
+
+    SOURCE is a workload file (JSON, YAML), a .defn file, or a live topology
+    (tracker:http://host:port/cluster/environ/topology). Intervals hold 80 % of what may be, given
+    how exactly the load, Heron's costs and the model are known.
+    """
+    asked = scenarios(together, **changes)
+    if not asked:
+        raise InvalidRequest("no scenario is given: add --rate x1.5, --containers 6 or another")
+    with progress(STEPS + len(asked) + (0 if html is None else 30)) as done:
+        analysis = _based(analyse(source, wanted, profile, done), plan_path)
+        found = analysis.outcomes([AS_IT_IS, *asked], done=done)
+        if html is not None:
+            from bridge.report import report  # noqa: PLC0415 - tables need no pictures
+
+            write_page(html, report(analysis, found[1:], done))
+    base = analysis.decision.chosen
+    if as_json:
+        document = {
+            "workload": analysis.workload.name,
+            "plan": base.planner,
+            "scenarios": [outcome_to_json(*one) for one in found],
+        }
+        click.echo(json.dumps(document))
+        return
+    print_outcomes(f"{analysis.workload.name}: {base.planner}", found)
+    for violation in base.violations:
+        click.echo(f"  - {violation.message}")
+
+
+def _based(analysis: Analysis, plan_path: Path | None) -> Analysis:
+    """The analysis of the plan that the scenarios start from."""
+    if plan_path is not None:
+        made = load_plan(plan_path, analysis.workload.topology)
+        candidate = judge(plan_path.name, made, analysis.request)
+        if not candidate.usable:
+            raise InvalidRequest(f"{plan_path} is no plan that could run: {candidate.failure}")
+        return analysis.with_candidate(candidate)
+    running = analysis.running
+    return analysis if running is None else analysis.with_candidate(running)

@@ -45,6 +45,9 @@ def with_larger_containers(
     if wanted < sustained * LEAST_GAIN:
         return None
     needed = np.ceil(prediction.container_cpu_cores * (wanted / delivered) - 1e-9)
+    if delivered < 1.0 and most is not None:
+        # In back-pressure tuples cost less than they will when containers are large enough.
+        needed[:] = most
     cores = np.maximum(plan.container_cpu_cores, np.minimum(needed, most or math.inf))
     if np.array_equal(cores, plan.container_cpu_cores):
         return None

@@ -23,7 +23,9 @@ HERON = "heron"
 GAIN_WORTH_A_RESTART = 1.05
 """A plan that restarts survivors must sustain this much more than one that does not."""
 FRONT = 2
-"""So many of the best plans are ranked by draws of their own."""
+"""So many of the best plans are ranked by draws of their own, unless the others are far behind."""
+FAR = 0.05
+"""Difference in shortfall that draws of a plan's own do not make up for."""
 
 _Key = tuple[bool, bool, bool, int, Score]
 
@@ -64,7 +66,12 @@ class Ranking:
         current = [replace(c, intervals=self._drawn.get(id(c.plan))) for c in candidates]
         while True:
             current.sort(key=lambda c: self._key(c, needlessly_disturbs))
-            undrawn = [i for i, c in enumerate(current[:FRONT]) if id(c.plan) not in self._drawn]
+            near = self.shortfall(current[0]) + FAR
+            undrawn = [
+                i
+                for i, c in enumerate(current[:FRONT])
+                if id(c.plan) not in self._drawn and (i == 0 or self.shortfall(c) <= near)
+            ]
             if not undrawn:
                 return current
             current[undrawn[0]] = self.with_intervals(current[undrawn[0]])

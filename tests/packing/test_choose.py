@@ -279,19 +279,34 @@ def test_the_pareto_set_holds_the_chosen_plan_and_nothing_beaten() -> None:
 
 
 def test_containers_get_the_cores_that_the_load_needs_up_to_what_is_stated() -> None:
-    # 0.8 cores of work in a container of 0.5, where 2 are stated; the thread of b2 holds 2.5 times.
-    tight = replace(TOGETHER, container_cpu_cores=np.array([0.5, 0.5]), cpu_cores=np.full(4, 0.2))
-    stated = replace(MEASURED, constraints=Constraints(container_count=2, container_cpu_cores=2.0))
-    decision = choose(stated, {"tight": lambda _: tight}, objective="cost")
-    assert decision.chosen.planner == "tight+cpu"
+    # 0.2 and 0.8 cores of work in containers of 0.9; the thread of s2 holds 2.5 times that.
+    scarce = replace(TOGETHER, container_cpu_cores=np.full(2, 0.9), cpu_cores=np.full(4, 0.2))
+    stated = replace(MEASURED, constraints=Constraints(container_count=2, container_cpu_cores=4.0))
+    decision = choose(stated, {"scarce": lambda _: scarce}, objective="cost")
+    assert decision.chosen.planner == "scarce+cpu"
     assert decision.plan.container_cpu_cores.tolist() == [1.0, 2.0]
     assert not decision.chosen.violations
-    most = choose(stated, {"tight": lambda _: tight}, objective="throughput")
-    assert most.plan.container_cpu_cores.tolist() == [1.0, 2.0]
     # Nothing is stated, so nothing may be larger; unless containers are ours to choose.
-    assert choose(MEASURED, {"tight": lambda _: tight}).chosen.planner == "tight"
+    assert choose(MEASURED, {"scarce": lambda _: scarce}).chosen.planner == "scarce"
     free = replace(MEASURED, containers_free=True)
-    assert choose(free, {"tight": lambda _: tight}).chosen.planner == "tight+cpu"
+    assert choose(free, {"scarce": lambda _: scarce}).chosen.planner == "scarce+cpu"
+
+
+def test_containers_in_back_pressure_get_all_that_is_stated() -> None:
+    tight = replace(TOGETHER, container_cpu_cores=np.full(2, 0.5), cpu_cores=np.full(4, 0.2))
+    stated = replace(MEASURED, constraints=Constraints(container_count=2, container_cpu_cores=2.0))
+    decision = choose(stated, {"tight": lambda _: tight}, objective="throughput")
+    assert decision.chosen.planner == "tight+cpu"
+    assert decision.plan.container_cpu_cores.tolist() == [2.0, 2.0]
+    assert decision.chosen.sustained == pytest.approx(2.5)
+
+
+def test_an_update_resizes_no_container() -> None:
+    tight = replace(TOGETHER, container_cpu_cores=np.full(2, 0.5), cpu_cores=np.full(4, 0.2))
+    of = replace(MEASURED, constraints=Constraints(container_count=2, container_cpu_cores=2.0))
+    grown = replace(of, current=tight, deltas={"b2": 1})
+    decision = choose(grown, objective="throughput")
+    assert not any(c.planner.endswith("+cpu") for c in decision.candidates)
 
 
 def test_a_stated_spread_outweighs_all_else() -> None:

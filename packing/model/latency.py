@@ -148,12 +148,19 @@ def _drain_cycle(
     """
     tick_s = period_s / 2
     flow = placed.from_each * load_factor
-    found = -np.expm1(-tick_s * flow)
+    # In place: arrays of all containers are large.
+    found = flow * -tick_s
+    np.expm1(found, out=found)
+    np.negative(found, out=found)
+    lingering = found / (1.0 + found * found)
     closed = needs.packets.closed * tick_s
-    lingering = np.minimum(found / (1.0 + found * found), 1.0 / (1.0 + closed))
+    np.minimum(lingering, 1.0 / (1.0 + closed), out=lingering)
+    np.minimum(closed, 1.0, out=closed)
+    lingering *= flow
+    closed *= flow
     total = flow.sum(axis=1) + TINY
-    wait = ((flow * lingering).sum(axis=1) + TINY / 2) / total
-    every_tick = (flow * np.minimum(closed, 1.0)).sum(axis=1) / total
+    wait = (lingering.sum(axis=1) + TINY / 2) / total
+    every_tick = closed.sum(axis=1) / total
     cycle: Floats = tick_s * (1.0 + 2.0 * (placed.structure.output_parts @ wait))
     return cycle, every_tick
 

@@ -94,10 +94,12 @@ class Forwarding:
         """Components whose instances send unequal amounts."""
         self._senders = _senders(placed, self._own)
         self._readers = _Readers(placed)
-        several = s.adjacency @ self._senders > 1 + 1e-9
+        several = (s.adjacency @ self._senders > 1 + 1e-9).astype(np.float64)
         self._turns = bool(several.any())
         """Whether anywhere two senders of one container write to the same reader."""
         self._several = self._readers.of_components(several)
+        self._scratch = np.empty((2, *self._readers.flow.shape))
+        """For what is computed in place: memory for arrays of all containers is slow to get."""
         self._to_each: Floats = self._readers.tuples / placed.totals
         """Tuples/s to a reader from the mean instance of each component; (readers, components)."""
         self._most_to_each: Floats = self._to_each.max(axis=0)
@@ -112,7 +114,8 @@ class Forwarding:
         from_spouts = np.maximum(rounds, changes) * duty
         # With full buffers a set is closed by its size, not by other senders.
         turns = self._turns and duty == 1.0
-        limited = np.minimum(self._readers.flow * factor, drains)
+        limited = self._readers.flow * factor
+        np.minimum(limited, drains, out=limited)
         # At first as if bolts flushed after every tuple; then what comes into one component decides
         # what the next one gets, from first to last.
         flushes = np.where(spout, rounds, np.inf)[:size]
@@ -166,21 +169,28 @@ class Forwarding:
         placed = self._placed
         spout = placed.structure.spout
         regular = np.where(spout, each / np.maximum(flushes, TINY), TURNS_OF_BOLTS)
-        all_runs = each @ placed.alike
-        followed = (each * each * (1.0 - regular)) @ placed.alike
+        all_runs: Floats = each @ placed.alike
+        followed, divisor = self._scratch
+        np.matmul(each * each * (1.0 - regular), placed.alike, out=followed)
         for u, each in zip(self._own, own, strict=True):
             all_runs += each * self._senders[u]
             followed += each * each * self._senders[u] * (1.0 - TURNS_OF_BOLTS)
-        closed: Floats = all_runs - followed / np.maximum(all_runs, TINY)
-        return np.where(self._several, closed, 0.0)
+        followed /= np.maximum(all_runs, TINY, out=divisor)
+        all_runs -= followed
+        all_runs *= self._several
+        return all_runs
 
     def _arriving(self, calm: Floats, closed: Floats) -> tuple[Floats, Floats]:
         """Packets/s and bursts/s into an instance of each kind; `calm` if no set were closed.
 
         An open set leaves only at a drain that finds no closed one (and found none before).
         """
-        met = np.minimum(closed * self._tick_s, 1.0)
-        rest = (calm * (1.0 - met)).sum(axis=1)
+        met, unmet = self._scratch
+        np.multiply(closed, self._tick_s, out=met)
+        np.minimum(met, 1.0, out=met)
+        np.subtract(1.0, met, out=unmet)
+        unmet *= calm
+        rest = unmet.sum(axis=1)
         into = closed.sum(axis=1) + rest
         bursts = met.sum(axis=1) / self._tick_s + rest
         return self._readers.of_kinds(into), self._readers.of_kinds(bursts)

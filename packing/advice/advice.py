@@ -1,0 +1,333 @@
+"""Advice: the smallest parallelism and a plan for a rate, what it costs, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from packing.advice.goal import Goal
+from packing.advice.key_moves import KeyMove, key_moves
+from packing.advice.sizing import Sizing, Trial
+from packing.advice.thread_bounds import NoParallelismHelps
+from packing.choose import Candidate, HeronPlan, choose
+from packing.disruption import Disruption, disruption
+from packing.errors import Infeasible, PackingError
+from packing.key_skew import KeyWeights, useful_parallelism
+from packing.model import Prediction
+from packing.model.uncertainty import Intervals
+from packing.objective import check_objective
+from packing.plan import Plan
+from packing.planners import BUILT_IN, Planner
+from packing.profile import Basis, stream_key
+from packing.request import Request
+from packing.topology import Grouping, Kind
+
+LOAD_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)
+"""Of the rate asked for, at which the cost is shown."""
+HIGHEST_WIDTH = 0.01
+"""Relative width at which the search for the highest possible rate ends."""
+HIGHEST_ROUNDS = 10
+FOUND = "advice"
+"""Name of the plan that the search for the parallelism found."""
+
+
+@dataclass(frozen=True)
+class LoadStep:
+    """What another load would take."""
+
+    load_factor: float
+    rate_per_s: float
+    parallelism: Mapping[str, int]
+    """Empty where it is impossible."""
+    containers: int = 0
+    cores: float = 0.0
+    ram_bytes: int = 0
+    impossible: str = ""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The smallest parallelism with a plan, or why there is none."""
+
+    goal: Goal
+    running: Mapping[str, int]
+    """Parallelism that runs, or that the topology states where nothing runs."""
+    parallelism: Mapping[str, int]
+    """Empty where no parallelism carries the rate, as are all that follow."""
+    plan: Plan | None
+    prediction: Prediction | None
+    intervals: Intervals | None
+    probability: float
+    """That the plan carries the rate."""
+    disruption: Disruption | None
+    """From the running plan to this one."""
+    planner: str
+    candidates: tuple[Candidate, ...]
+    steps: tuple[LoadStep, ...]
+    key_moves: tuple[KeyMove, ...]
+    reasons: tuple[str, ...]
+    basis: tuple[Basis, ...]
+    objective: str
+    impossible: str = ""
+    """Which limit no parallelism removes; empty where there is a plan."""
+    highest_rate_per_s: float | None = None
+    """What is possible with the headroom and the rest asked for, where the rate is not; None where
+    it is not the rate that is impossible."""
+
+
+def advise(  # noqa: PLR0917 - what is asked, and how it is answered
+    request: Request,
+    goal: Goal,
+    planners: Mapping[str, Planner] = BUILT_IN,
+    objective: str = "",
+    clock: Callable[[], float] = lambda: 0.0,
+    load_factors: Sequence[float] = LOAD_FACTORS,
+) -> Advice:
+    """The smallest parallelism per component, with a plan, that carries the goal's rate.
+
+    `request` gives topology, constraints, scheduler, load and costs; with a current plan the answer
+    is an update of it, up or down. The rate is split over the spouts in the profile's proportion.
+    Spouts keep their parallelism, which their sources decide, unless their own threads are too
+    weak. Within the smallest parallelism `choose` decides about the plan, among those that hold.
+
+    A rate that no parallelism carries is an answer too: `impossible` says which limit it is, and
+    `highest_rate_per_s` what is possible. Raises InvalidRequest where service times are not known
+    or names and numbers do not fit, Infeasible where instances find no place in the containers.
+    """
+    objective = check_objective(objective)
+    sizing = Sizing(request, goal)
+    try:
+        found = sizing.smallest()
+    except NoParallelismHelps as error:
+        return _impossible(sizing, error, objective, load_factors)
+    chosen, candidates = _chosen(found, planners, objective, clock)
+    plan, prediction = chosen.candidate.plan, chosen.candidate.prediction
+    assert plan is not None and prediction is not None
+    parallelism = chosen.parallelism
+    return Advice(
+        goal=goal,
+        running=sizing.running,
+        parallelism=parallelism,
+        plan=plan,
+        prediction=prediction,
+        intervals=chosen.intervals,
+        probability=chosen.probability,
+        disruption=None if request.current is None else disruption(plan, request.current),
+        planner=chosen.candidate.planner,
+        candidates=candidates,
+        steps=_steps(sizing, found, load_factors),
+        key_moves=key_moves(request.topology, sizing.running, parallelism),
+        reasons=tuple(_reasons(sizing, chosen)),
+        basis=chosen.request.profile.basis(request.topology),
+        objective=objective,
+    )
+
+
+def _chosen(
+    found: Trial, planners: Mapping[str, Planner], objective: str, clock: Callable[[], float]
+) -> tuple[Trial, tuple[Candidate, ...]]:
+    """The best plan at the parallelism found, of those that hold."""
+    request, own = found.request, found.candidate.plan
+    assert own is not None
+    if request.changes_nothing:
+        return found, (found.candidate,)
+    if request.current is not None and request.container_count is None:
+        # All planners answer for the same containers.
+        request = replace(request, container_count=own.container_count)
+    decision = choose(request, planners, HeronPlan(own), objective, clock)
+    named = tuple(
+        replace(c, planner=FOUND) if c.planner == decision.candidates[0].planner else c
+        for c in decision.candidates
+    )
+    first = replace(found.candidate, planner=FOUND)
+    trials = [replace(found, request=request, candidate=decision.chosen)]
+    trials += [replace(found, request=request, candidate=c) for c in named if c.usable]
+    best = next((trial for trial in trials if trial.holds), replace(found, candidate=first))
+    if best.candidate.planner == decision.candidates[0].planner:
+        best = replace(best, candidate=replace(best.candidate, planner=FOUND))
+    return best, named
+
+
+def _steps(sizing: Sizing, found: Trial, load_factors: Sequence[float]) -> tuple[LoadStep, ...]:
+    return tuple(
+        _step_of(found, 1.0) if factor == 1.0 else load_step(sizing, factor)
+        for factor in load_factors
+    )
+
+
+def load_step(sizing: Sizing, factor: float) -> LoadStep:
+    """What `factor` times the rate would take."""
+    rate_per_s = factor * sizing.goal.rate_per_s
+    try:
+        return _step_of(sizing.at(replace(sizing.goal, rate_per_s=rate_per_s)).smallest(), factor)
+    except PackingError as error:
+        return LoadStep(factor, rate_per_s, {}, impossible=str(error))
+
+
+def _step_of(trial: Trial, factor: float) -> LoadStep:
+    prediction = trial.candidate.prediction
+    assert prediction is not None
+    return LoadStep(
+        factor,
+        trial.goal.rate_per_s,
+        trial.parallelism,
+        prediction.containers,
+        prediction.cores,
+        prediction.ram_bytes,
+    )
+
+
+def _impossible(
+    sizing: Sizing, error: NoParallelismHelps, objective: str, load_factors: Sequence[float]
+) -> Advice:
+    # Without a factor it is not the load that is too high.
+    highest = highest_rate(sizing, error.factor) if math.isfinite(error.factor) else None
+    reasons = [str(error)]
+    if highest:
+        reasons.append(f"at most {highest:,.0f} tuples/s are possible with the headroom asked for")
+    return Advice(
+        goal=sizing.goal,
+        running=sizing.running,
+        parallelism={},
+        plan=None,
+        prediction=None,
+        intervals=None,
+        probability=0.0,
+        disruption=None,
+        planner="",
+        candidates=(),
+        steps=tuple(load_step(sizing, factor) for factor in load_factors if factor < 1.0),
+        key_moves=(),
+        reasons=tuple(reasons),
+        basis=sizing.request.profile.basis(sizing.request.topology),
+        objective=objective,
+        impossible=str(error),
+        highest_rate_per_s=highest,
+    )
+
+
+def highest_rate(sizing: Sizing, bound: float) -> float:
+    """The highest rate that some parallelism carries, below `bound` times the one asked for.
+
+    0 where none was found.
+    """
+    asked = sizing.goal.rate_per_s
+
+    def holds(factor: float) -> bool:
+        try:
+            sizing.at(replace(sizing.goal, rate_per_s=factor * asked)).smallest()
+        except PackingError:
+            return False
+        return True
+
+    high = min(1.0, bound)
+    if holds(high * (1 - 1e-6)):
+        return high * (1 - 1e-6) * asked
+    low = 0.0
+    for _ in range(HIGHEST_ROUNDS):
+        if high - low <= HIGHEST_WIDTH * high:
+            break
+        # What is carried is mostly a little less than the bound.
+        middle = 0.9 * high if not low else (low + high) / 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low * asked
+
+
+def _reasons(sizing: Sizing, chosen: Trial) -> list[str]:
+    """Why these numbers, in sentences for the person who deploys them."""
+    goal, prediction = sizing.goal, chosen.candidate.prediction
+    assert prediction is not None
+    reasons = [_changed(sizing.running, chosen.parallelism, sizing.request.current is not None)]
+    reasons += _needs(sizing, chosen)
+    carried = "any load" if math.isinf(chosen.carried) else f"{chosen.carried:.2f} times the rate"
+    limit = f"; {prediction.bottleneck} limits it" if prediction.bottleneck else ""
+    reasons.append(
+        f"the plan carries {carried}, {goal.load_factor:.2f} are asked for with a headroom of "
+        f"{goal.headroom:.0%}{limit}"
+    )
+    reasons.append(_likely(chosen))
+    if goal.latency_p99_limit_s is not None:
+        reasons.append(
+            f"latency {1000 * chosen.latency_p99_s:.3g} ms (99th percentile), at most "
+            f"{1000 * goal.latency_p99_limit_s:.3g} are asked for"
+        )
+    reasons += _skewed(chosen)
+    moves = key_moves(sizing.request.topology, sizing.running, chosen.parallelism)
+    # The streams of one component move alike.
+    for m in {move.component: move for move in moves}.values():
+        reasons.append(
+            f"from {m.before} to {m.after} instances of {m.component}, {m.moved_share:.0%} of its "
+            "keys go to another instance, which does not have the state kept for them"
+        )
+    return reasons
+
+
+def _changed(running: Mapping[str, int], advised: Mapping[str, int], runs: bool) -> str:
+    now = "running" if runs else "stated"
+    changes = [
+        f"{name} from {running[name]} to {n}" for name, n in advised.items() if n != running[name]
+    ]
+    if not changes:
+        return f"the parallelism {now} is the smallest that carries the rate"
+    return f"against the parallelism {now}: {', '.join(changes)}"
+
+
+def _needs(sizing: Sizing, chosen: Trial) -> list[str]:
+    """What decides the number of instances, component by component."""
+    prepared, bounds = chosen.request.prepared, sizing.bounds()
+    goal = sizing.goal
+    beyond = "what else limits the plan"
+    if goal.demanded_probability or goal.latency_p99_limit_s is not None:
+        beyond = "the probability or latency asked for"
+    told = []
+    for v, component in enumerate(sizing.request.topology.components):
+        name, n = component.name, chosen.parallelism[component.name]
+        rate = float(prepared.rates.input_per_s[v])
+        what = "emits" if component.kind is Kind.SPOUT else "executes"
+        each = f"{name} {what} {rate:,.0f} tuples/s"
+        if component.kind is Kind.SPOUT and n == sizing.least[name]:
+            told.append(f"{each}: its {n} instances are enough")
+        elif n == bounds[name]:
+            told.append(f"{each}: fewer than {n} threads would not keep up with the headroom")
+        else:
+            told.append(f"{each}: threads alone would need {bounds[name]}, {n} are for {beyond}")
+    return told
+
+
+def _likely(chosen: Trial) -> str:
+    sentence = f"it carries the rate with probability {chosen.probability:.2f}"
+    if chosen.intervals is None:
+        return sentence
+    spread = chosen.intervals.sustainable_load_factor
+    return (
+        f"{sentence}, going by how exactly the numbers are known: {spread.low:.2f} to "
+        f"{spread.high:.2f} times the rate, {spread.level:.0%} of what may be"
+    )
+
+
+def _skewed(chosen: Trial) -> list[str]:
+    """Where more instances would soon help no more."""
+    told = []
+    for stream in chosen.request.topology.streams:
+        weights = chosen.request.profile.key_weights.get(stream_key(stream))
+        if stream.grouping is not Grouping.FIELDS or not isinstance(weights, KeyWeights):
+            continue
+        key, share = weights.hottest()
+        most = useful_parallelism(share)
+        if most is not None and chosen.parallelism[stream.target] >= most:
+            told.append(
+                f"key {key!r} carries {share:.0%} of {stream}: beyond {most} instances of "
+                f"{stream.target} the busiest stays as busy"
+            )
+    return told
+
+
+def infeasible(advice: Advice) -> Infeasible:
+    """The sentence of impossible advice as an error, for callers that want a plan or nothing."""
+    highest = advice.highest_rate_per_s
+    possible = f"; at most {highest:,.0f} tuples/s are possible" if highest else ""
+    return Infeasible(f"{advice.impossible}{possible}")

@@ -269,7 +269,7 @@ class RequestedRepack:
     def update(self, added: int, largest: bool = False) -> Update:
         """The update with `added` containers more, at the sizes that containers should have, or at
         the `largest` they may."""
-        request, current = self.request, self.current
+        request = self.request
         running, new = self._room
         capacity = np.vstack([running, np.tile(new, (added, 1))])
         if largest:
@@ -291,15 +291,22 @@ class RequestedRepack:
                 most=np.full(count, most, dtype=np.int64),
                 load=self.load[:, None],
                 component_of=self.component,
+                spread=self._spread,
                 home=home,
                 move_price=np.zeros(len(self.component)),
             ),
             stops=self.stops,
             removable=self._removable,
-            closing=0 if wanted is None else max(0, current.container_count - wanted),
             all_used=wanted is not None,
             cores=self._cores(added),
         )
+
+    @property
+    def _spread(self) -> Bools | None:
+        """Components that should be in two containers, where the request asks for that."""
+        if not self.request.spread_components:
+            return None
+        return np.array([count > 1 for count in self.request.parallelism.values()])
 
     @property
     def _removable(self) -> Removable:

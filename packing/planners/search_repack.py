@@ -21,6 +21,7 @@ from packing.search.repack import (
     knee,
     least_disturbing,
     pareto,
+    ways_to_give_up,
     with_moves,
 )
 from packing.validation import violations
@@ -127,11 +128,12 @@ def _least(requested: RequestedRepack, judge: Judge, enough: float) -> tuple[Upd
     wanted = request.container_count
     if wanted is not None or request.scheduler.container_set_fixed:
         added = 0 if wanted is None else max(0, wanted - running)
+        closing = 0 if wanted is None else max(0, running - wanted)
         for largest in (False, True):
-            update = requested.update(added, largest)
-            state = least_disturbing(update, judge, enough)
-            if state is not None:
-                return update, state
+            for update in ways_to_give_up(requested.update(added, largest), closing):
+                state = least_disturbing(update, judge, enough)
+                if state is not None:
+                    return update, state
         raise _no_room(request, running if wanted is None else wanted)
     most = sum(request.parallelism.values())
     added = _fewest_added(requested, most)

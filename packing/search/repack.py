@@ -10,7 +10,7 @@ import enum
 import heapq
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -70,8 +70,8 @@ class Update:
     stops: tuple[tuple[Ints, int], ...]
     """Classes of which instances stop, and how many of them together."""
     removable: Removable
-    closing: int = 0
-    """Containers that have to be given up."""
+    given_up: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Positions of the containers that have to be given up."""
     all_used: bool = False
     """Whether every container that is not given up has to hold something."""
     cores: Floats | None = None
@@ -122,6 +122,34 @@ def least_disturbing(update: Update, judge: Judge, enough: float) -> State | Non
         if survivors_moved(update, counts) == fewest
     ]
     return _best(states, enough)
+
+
+def ways_to_give_up(update: Update, number: int) -> Iterator[Update]:
+    """The update with so many containers given up: the highest where no others can be removed,
+    else those that leave fewest to move, the smallest, or the highest."""
+    running = np.flatnonzero(update.home.any(axis=0))
+    if not number:
+        yield update
+        return
+    highest = running[-number:]
+    if update.removable is not Removable.ANY:
+        yield replace(update, given_up=highest)
+        return
+    held = update.home.sum(axis=0)
+    for classes, stopping in update.stops:
+        held = held - np.minimum(update.home[classes].sum(axis=0), stopping)
+    kept = np.einsum("uc,uc->c", update.problem.traffic @ update.home, update.home)
+    # By what is scarcest where it is limited at all.
+    largest = update.problem.capacity.max(axis=0)
+    limits = np.isfinite(largest) & (largest > 0)
+    size = (update.problem.capacity[:, limits] / largest[limits]).min(axis=1, initial=1.0)
+    fewest = running[np.lexsort((-running, kept[running], held[running]))][:number]
+    smallest = running[np.lexsort((-running, held[running], size[running]))][:number]
+    tried: list[list[int]] = []
+    for way in (fewest, smallest, highest):
+        if sorted(way.tolist()) not in tried:
+            tried.append(sorted(way.tolist()))
+            yield replace(update, given_up=np.sort(way))
 
 
 def finds_room(update: Update) -> bool:
@@ -272,6 +300,7 @@ def _state_within(update: Update, cap: Floats, rule: int) -> Ints | None:
             return None
     if not _occupied(update, target, state, closed):
         return None
+    _part(update, target, state)
     if rule == kernel.MOST_ATTRACTED and _changes_interact(update):
         return _exchanged(update, state, cap)
     return state
@@ -307,7 +336,7 @@ def _stopped(update: Update, cap: Floats, by_load: bool) -> tuple[Ints, Bools]:
     """
     counts = update.home.copy()
     closed = np.zeros(update.problem.container_count, dtype=bool)
-    closed[_closed(update)] = True
+    closed[update.given_up] = True
     for classes, number in update.stops:
         _Stopping(update, counts, closed, classes, cap, by_load).take(number)
     return counts, closed
@@ -404,21 +433,6 @@ def _may_empty(update: Update, at: int, highest: int) -> bool:
     return update.removable is Removable.ANY
 
 
-def _closed(update: Update) -> Ints:
-    """Positions of the containers to give up: the highest, or those that most can stay without."""
-    running = np.flatnonzero(update.home.any(axis=0))
-    if not update.closing:
-        return running[:0]
-    if update.removable is Removable.HIGHEST:
-        return running[-update.closing :]
-    held = update.home.sum(axis=0)
-    for classes, number in update.stops:
-        held = held - np.minimum(update.home[classes].sum(axis=0), number)
-    kept = np.einsum("uc,uc->c", update.problem.traffic @ update.home, update.home)
-    order = np.lexsort((-running, kept[running], held[running]))
-    return np.sort(running[order[: update.closing]])
-
-
 # --- containers that must not stay empty ---------------------------------------------------------
 
 
@@ -467,6 +481,45 @@ def _spared(  # noqa: PLR0917 - sums that are kept up to date
     u, source = np.nonzero(loss <= loss.min() + 1e-9 * abs(loss.min()))
     first = int(np.argmax(held[source]))
     return int(u[first]), int(source[first])
+
+
+# --- components that must not be in one container ---
+
+
+def _part(update: Update, problem: PackingProblem, state: Ints) -> None:
+    """Bring one instance of each component that is to be spread, and is not, to another container.
+
+    One that is new, or another one stops; else a survivor. Left as it is where none finds room.
+    """
+    if problem.spread is None:
+        return
+    for v in np.flatnonzero(problem.spread).tolist():
+        classes = np.flatnonzero(problem.component_of == v)
+        inside = state[classes].sum(axis=0)
+        if inside.sum() < 2 or (inside > 0).sum() > 1 or not (state.sum(axis=0) > 0).sum() > 1:
+            continue
+        source = int(np.argmax(inside))
+        best: tuple[int, float, int, int] | None = None
+        for u in classes[state[classes, source] > 0].tolist():
+            room = _takes(problem, state, u)
+            room[source] = False
+            leaves = int(state[u, source] <= update.home[u, source])
+            for to in np.flatnonzero(room).tolist():
+                moves = leaves - int(state[u, to] < update.home[u, to])
+                option = (moves, -float(problem.traffic[u] @ state[:, to]), u, to)
+                best = option if best is None else min(best, option)
+        if best is not None:
+            _, _, u, to = best
+            state[u, source] -= 1
+            state[u, to] += 1
+
+
+def _takes(problem: PackingProblem, state: Ints, u: int) -> Bools:
+    """Containers in use that have room for one more of a class; (C,)."""
+    held = state.sum(axis=0)
+    used = state.T @ problem.needs + problem.needs[u]
+    fits = (used <= problem.capacity).all(axis=1)
+    return np.asarray((held > 0) & (held < problem.most) & fits)
 
 
 # --- exchanges -----------------------------------------------------------------------------------

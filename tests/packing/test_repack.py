@@ -29,7 +29,7 @@ from packing.resources import GIB, Resources
 from packing.scheduler import rules_for
 from packing.search.repack import State, knee, pareto
 from packing.topology import Grouping
-from packing.validation import PREFERENCES, violations
+from packing.validation import PREFERENCES, Rule, violations
 
 from .build import DATA, chain, contents, plan, roomy, topology
 from .strategies import SCHEDULERS, repack_requests
@@ -70,7 +70,11 @@ def test_an_update_keeps_every_rule(request: Request) -> None:
         other = stream_affinity(request)
     except Infeasible:
         return
-    if not violations(other, request):
+    wanted = request.container_count
+    assert request.current is not None
+    # Which containers to give up is a choice of its own: fewest moves come before sizes.
+    fewer = wanted is not None and wanted < request.current.container_count
+    if not fewer and not violations(other, request):
         assert not broken
 
 
@@ -128,6 +132,32 @@ def test_the_curve_says_what_the_model_says_of_the_plan(request: Request) -> Non
     assert moved == sorted(set(moved))
     carried = [s.sustainable_load_factor for s in found.curve]
     assert len(carried) == 1 or carried == sorted(carried)  # type: ignore[type-var]
+
+
+@SOME
+@given(repack_requests())
+def test_components_are_spread_where_that_is_asked(request: Request) -> None:
+    assume(possible(request))
+    asked = replace(request, spread_components=True, scheduler=rules_for("local"))
+    try:
+        made = repack(asked).plan
+    except Infeasible:
+        return
+    alone = [v for v in violations(made, asked) if v.rule is Rule.FAULT_SPREAD]
+    if not alone or asked.changes_nothing:
+        return
+    # Only where no other container has room for one more of those.
+    names = {name for name in made.components if f"component {name!r}" in alone[0].message}
+    (name,) = names
+    need = asked.constraints.instance(name)
+    v = made.components.index(name)
+    most = asked.constraints.max_instances
+    here = int(np.argmax(made.counts[v]))
+    for at, held in enumerate(made.counts.sum(axis=0).tolist()):
+        if at != here and (most is None or held < most):
+            size = made.container_sizes.max(axis=0)
+            free = size[0] - made.used[0][at] - asked.constraints.padding.cpu_cores
+            assert free < need.cpu_cores + 1e-6 or made.cpu_cores.max() > need.cpu_cores
 
 
 @FEW
@@ -314,6 +344,17 @@ def test_containers_to_be_given_up_are_those_with_fewest_to_move() -> None:
     made = repack(replace(update, scheduler=rules_for("kubernetes")))
     assert made.plan.container_ids.tolist() == [1, 2]
     assert made.curve[0].moved == 5
+
+
+def test_who_stops_leaves_a_component_in_two_containers() -> None:
+    of = topology({"s1": 1, "s2": 1, "s3": 1, "b1": 3}, [("s1", "b1")])
+    current = plan(of, {1: ["s1", "b1", "b1"], 2: ["s2", "s3", "b1"]}, container=ROOMY)
+    update = Request(of, roomy(2), rules_for("yarn"), current, {"b1": -1})
+    assert contents(repack(update).plan) == {1: ["s1", "b1", "b1"], 2: ["s2", "s3"]}
+    spread = replace(update, spread_components=True)
+    found = repack(spread)
+    assert found.curve[0].moved == 0
+    assert contents(found.plan)[1].count("b1") == contents(found.plan)[2].count("b1") == 1
 
 
 def test_more_containers_take_what_starts_first() -> None:

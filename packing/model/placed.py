@@ -169,10 +169,7 @@ class Placed:
     @cached_property
     def largest_share(self) -> Floats:
         """Of any instance of each component; (components,)."""
-        largest: Floats = 1.0 / self.totals
-        for v, of in self.own.items():
-            largest[v] = of.share[-1]
-        return largest
+        return self.kinds.largest(self.kinds.share)
 
     @cached_property
     def kinds(self) -> Kinds:

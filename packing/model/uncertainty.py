@@ -32,7 +32,7 @@ import numpy as np
 from packing.arrays import Bools, Floats, Ints
 from packing.flows import arriving_shares
 from packing.model.costs import NO_COSTS, HeronCosts
-from packing.model.demand import demand, place
+from packing.model.demand import Needs, place
 from packing.model.latency import BUFFERS_IN_BACK_PRESSURE, quota_stall_s
 from packing.model.packets import DUTY_IN_BACK_PRESSURE
 from packing.model.prediction import DEFAULT_RUNTIME, Prediction, predict_placed
@@ -49,6 +49,8 @@ LEVEL = 0.8
 SEED = 20
 """Of every draw, so that the same request gets the same answer."""
 
+CLOSE = 1e-9
+"""Loads that differ by less, relatively, are the same."""
 MAX_UTILISATION = 0.98
 """Of a thread, where queueing is scaled: beyond it back-pressure takes over."""
 
@@ -314,8 +316,9 @@ class _Evaluated:
         both = leaving * arriving
         remote_in, remote = arriving - both, arriving + leaving - 2 * both
         predicted = point.sustainable_load_factor or 0.0
-        calm = demand(placed, truth.costs, truth.runtime, min(1.0, max(predicted, 1e-6)))
-        pressed = demand(placed, truth.costs, truth.runtime, 1.0, DUTY_IN_BACK_PRESSURE)
+        needs = Needs(placed, truth.costs, truth.runtime)
+        calm = needs.at(min(1.0, max(predicted, 1e-6)))
+        pressed = needs.at(1.0, DUTY_IN_BACK_PRESSURE)
         described = np.vstack(
             (
                 placed.sending,
@@ -379,7 +382,8 @@ class _Evaluated:
         if point.latency.complete_s is not None:
             way_back_s = point.latency.complete_s - point.latency.mean_s
             cap = self._pending_cap(latency_s + way_back_s)
-            capped = cap < delivered
+            # Full buffers hold just what may be in flight: that is no cap below what is delivered.
+            capped = cap < delivered * (1.0 - CLOSE)
             delivered = np.where(capped, cap, delivered)
             latency_s = np.where(
                 capped, self._latency(delivered, np.zeros_like(t.diverged)), latency_s

@@ -9,7 +9,7 @@ found.html()
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,10 +20,9 @@ from bridge.workload import Workload
 from packing.choose import HERON, Candidate, Decision, HeronPlan, choose
 from packing.disruption import disruption
 from packing.errors import Infeasible
-from packing.goal import Goal
 from packing.model import Prediction
 from packing.plan import Plan
-from packing.planners import Planner, Proposer
+from packing.planners import Planner
 from packing.request import Request
 from packing.scenario import Outcome, Scenario, predict_scenario
 
@@ -142,24 +141,6 @@ def analyse(
         request, asked, heron, goal.objective, clock, enough=goal.enough, budget=goal.budget
     )
     return Analysis(workload, request, _beside(running, decision) if running else decision)
-
-
-@dataclass(frozen=True)
-class _TellingProposer:
-    """A proposer that says when it is done."""
-
-    name: str
-    planner: Proposer
-    done: Done
-
-    def __call__(self, request: Request, /) -> Plan:
-        return self.planner(request)
-
-    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan]]:
-        try:
-            yield from self.planner.propose(request, goal)
-        finally:
-            self.done(self.name)
 
 
 def renumbered(plan: Plan) -> Plan:

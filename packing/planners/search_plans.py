@@ -23,7 +23,7 @@ from packing.planners.search import LARGEST_STATE, best_counts, search
 from packing.planners.usable_size import hard_limit
 from packing.request import Request
 from packing.search.budget import Budget
-from packing.search.portfolio import capped, default_steps, levelled, search_counts
+from packing.search.portfolio import ROUNDS, capped, default_steps, levelled, search_counts
 from packing.search.problem import PackingProblem
 
 OVER_FEWEST = (1.0, 1.25, 1.5, 2.0)
@@ -65,11 +65,13 @@ class SearchPlans:
 def _states(pack: RequestedPack, goal: Goal, main: bool) -> Iterator[tuple[str, Ints]]:
     """States for one number of containers, the one that the objective asks for with most work."""
     budget = goal.budget
-    steps = default_steps(pack.problem()) * budget.steps_factor
+    usual = default_steps(pack.problem())
+    # More work goes on from what the usual work finds, so that it is never for the worse.
+    steps, more = int(usual * min(1.0, budget.steps_factor)), int(usual * budget.steps_factor)
     aside = int(steps * SIDE_SHARE)
     for_traffic = goal.objective == "traffic"
     try:
-        first = best_counts(pack, aside if for_traffic or not main else int(steps)).counts
+        first = best_counts(pack, aside if for_traffic or not main else steps).counts
     except Infeasible:
         if main:
             raise
@@ -77,8 +79,7 @@ def _states(pack: RequestedPack, goal: Goal, main: bool) -> Iterator[tuple[str, 
     problem = _roomiest(pack)
     if budget.rounds > 1 and main and problem.feasible(first):
         no_fuller = capped(problem, _fullest(problem, first) + 1e-9)
-        better = _improved(no_fuller, [first], int(steps), budget)
-        first = first if better is None else better
+        first = _further(no_fuller, first, more, budget)
     yield "", first
     level = levelled(problem, None, aside)
     if level is not None:
@@ -86,9 +87,11 @@ def _states(pack: RequestedPack, goal: Goal, main: bool) -> Iterator[tuple[str, 
     if not main or budget.stop():
         return
     starts = [first, pack.dealt_counts]
-    free = _improved(problem, starts, int(steps) if for_traffic else aside, budget)
-    if free is None:
+    steps = steps if for_traffic else aside
+    found = search_counts(problem, starts=starts, steps=steps, stop=budget.stop)
+    if found is None:
         return
+    free = found.counts if found.optimal else _further(problem, found.counts, more, budget)
     yield "traffic", free
     if level is None:
         return
@@ -96,25 +99,22 @@ def _states(pack: RequestedPack, goal: Goal, main: bool) -> Iterator[tuple[str, 
     for place in budget.caps:
         cap = low + place * (high - low)
         if bool((high > low * (1 + 1e-9)).any()) and not budget.stop():
-            between = _improved(capped(problem, cap + 1e-9), [level, first], int(steps), budget)
-            if between is not None:
-                yield f"cap-{place:g}", between
+            tight = capped(problem, cap + 1e-9)
+            yield f"cap-{place:g}", _further(tight, level, more, budget)
 
 
-def _improved(
-    problem: PackingProblem, starts: list[Ints], steps: int, budget: Budget
-) -> Ints | None:
-    """The best state for traffic after all rounds of the budget."""
-    best = None
-    for turn in range(budget.rounds):
-        found = search_counts(problem, starts=starts, steps=steps, stop=budget.stop, seed=1 + turn)
-        if found is None:
+def _further(problem: PackingProblem, state: Ints, steps: int, budget: Budget) -> Ints:
+    """The best state for traffic after the budget's further rounds."""
+    for turn in range(1, budget.rounds):
+        if budget.stop():
             break
-        best = found.counts
-        starts = [best]
-        if found.optimal or budget.stop():
+        found = search_counts(
+            problem, starts=[state], steps=steps, stop=budget.stop, seed=1 + turn * ROUNDS
+        )
+        state = state if found is None else found.counts
+        if found is None or found.optimal:
             break
-    return best
+    return state
 
 
 def _roomiest(pack: RequestedPack) -> PackingProblem:

@@ -20,7 +20,7 @@ class Budget:
     steps_factor: float = 1.0
     """Annealing steps over those that suit the size (`packing.search.portfolio.default_steps`)."""
     rounds: int = 1
-    """How often all of them are spent, each time on the best found so far."""
+    """How often they are spent; from the second time on the best found so far."""
     caps: tuple[float, ...] = ()
     """Further caps on the load of the fullest container that are tried, as places between the
     most level one, 0, and that of the traffic optimum, 1."""

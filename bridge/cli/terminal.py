@@ -76,6 +76,8 @@ def _limits(candidates: Sequence[Candidate]) -> list[str]:
 
 
 HEADINGS = ("cont.", "cores", "GiB", "carries", "cross", "bal.", "p99 ms", "moves", "ms")
+LONG_NAME = 20
+"""Names that are longer leave no room for a column."""
 EXPLANATION = (
     "* chosen. GiB: of RAM; carries: sustainable over offered load; cross: share of tuples between "
     "containers; bal.: fullest container over the mean; p99 ms: latency; moves: instances that "
@@ -98,6 +100,8 @@ def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) ->
     rows = [_figures(candidate) for candidate in candidates]
     # A column in which nothing is known takes no room.
     shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
+    if max(len(candidate.planner) for candidate in candidates) > LONG_NAME:
+        shown.remove(HEADINGS.index("ms"))  # of all the least
     for i in shown:
         table.add_column(HEADINGS[i], justify="right", no_wrap=True)
     for candidate, row in zip(candidates, rows, strict=True):

@@ -25,7 +25,7 @@ def times(value: float) -> str:
 def duration(seconds: float) -> str:
     """`15 ms`, `2.5 s`."""
     if seconds >= 1:
-        return f"{seconds:.3g} s"
+        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
     return f"{1000 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"
 
 

@@ -22,7 +22,7 @@ LAYER_GAP, WIDE_LAYER_GAP = 110, 70
 """Room for the labels of streams; less where there are many layers."""
 SWEEPS = 6
 LABEL_HEIGHT = 24.0
-LEAST_WIDTH = 0.72
+LEAST_WIDTH = 0.6
 """Of its natural width, to which the graph may shrink; narrower, it scrolls."""
 THICKEST = 14.0
 

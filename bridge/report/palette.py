@@ -87,8 +87,8 @@ svg text.on{fill:#fff}.cell{stroke:var(--soft);stroke-width:.6}
 body{max-width:none;padding:0;font-size:11pt}h2{break-after:avoid}
 .wide{overflow:visible}.wide table{max-width:100%}
 .wide svg{max-width:100%!important;min-width:0!important;height:auto}
-td{white-space:normal}
-figure,tr,.boxes svg,.tile{break-inside:avoid}table{font-size:9.5pt}}
+.plots{gap:2%}.plots figure{width:48%}h3{break-after:avoid}
+figure,tr,.boxes svg,.tile{break-inside:avoid}table{font-size:8pt}th,td{padding-right:6px}}
 """
 )
 """The style sheet of the page."""

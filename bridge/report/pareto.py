@@ -12,6 +12,9 @@ from packing.choose import Candidate, Decision
 from packing.model import Prediction
 
 SAME = 13.0
+RADIUS = 8.0
+ROW = 14.0
+"""Height of a label."""
 """Points that are nearer than this in both directions are drawn as one."""
 
 
@@ -91,6 +94,7 @@ def _plot(
     front = sorted({(cores, value) for (_, cores, value), b in zip(found, best, strict=True) if b})
     if len(front) > 1:
         parts.append(frame.line(_stairs(front), "l1"))
+    taken = [(x - RADIUS, y, 2 * RADIUS) for x, y, _ in groups]
     for x, y, members in groups:
         names = [found[i][0].planner for i in members]
         told = ", ".join(str(numbers[name]) for name in names)
@@ -109,13 +113,10 @@ def _plot(
                         for i in members
                     )
                 ),
-                element("circle", cx=x, cy=y, r=8, class_=" ".join(classes)),
-                label(
-                    x + (-12 if x > WIDTH - 110 else 12), y + 4, told, "b halo",
-                    "end" if x > WIDTH - 110 else "start",
-                ),
+                element("circle", cx=x, cy=y, r=RADIUS, class_=" ".join(classes)),
+                label(*_free_place(x, y, 7.0 * len(told), taken), told, "b halo"),
             )
-        )  # fmt: skip
+        )
     direction = "up" if goal.higher_is_better else "down"
     return element(
         "figure",
@@ -126,6 +127,31 @@ def _plot(
             "other candidate is better in one and no worse in the other. Ringed: chosen.",
         ),
     )
+
+
+def _free_place(
+    x: float, y: float, width: float, taken: list[tuple[float, float, float]]
+) -> tuple[float, float]:
+    """Where a label beside a point lies on nothing else; `taken` has left end, middle, width."""
+    places = [
+        (x + 12, y), (x - 12 - width, y), (x - width / 2, y - 17), (x - width / 2, y + 17),
+        (x - width / 2, y - 32), (x - width / 2, y + 32),
+    ]  # fmt: skip
+    left, middle = next(
+        (
+            (left, middle)
+            for left, middle in places
+            if left > 0
+            and left + width < WIDTH
+            and not any(
+                left < other + wide and other < left + width and abs(middle - row) < ROW
+                for other, row, wide in taken
+            )
+        ),
+        places[0],
+    )
+    taken.append((left, middle, width))
+    return left, middle + 4
 
 
 def _stairs(front: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -187,9 +187,9 @@ def _detailed(plan: Plan, figures: PlanFigures, box: Box) -> Markup:
     """A box with a labelled cell for each instance."""
     columns = 1 if len(box.members) == 1 else min(2 if len(box.members) <= 8 else 4, 4)
     rows = math.ceil(len(box.members) / columns)
-    width = max(2 * GAP + 120, columns * (CELL_WIDTH + GAP) + 3 * GAP)
-    height = 44 + rows * (CELL_HEIGHT + GAP) + GAP
     name, use = _header(plan, figures, box)
+    width = max(7 * len(name) + 6 * len(use) + 24, columns * (CELL_WIDTH + GAP) + 3 * GAP)
+    height = 44 + rows * (CELL_HEIGHT + GAP) + GAP
     hot = figures.hot_container in box.positions
     parts: list[str] = [
         _tip(plan, figures, box),

@@ -4,7 +4,7 @@
 """
 
 from packing.advice.advice import Advice, LoadStep, advise, infeasible
-from packing.advice.goal import Goal
 from packing.advice.key_moves import KeyMove, moved_share
+from packing.advice.rate_goal import RateGoal
 
-__all__ = ["Advice", "Goal", "KeyMove", "LoadStep", "advise", "infeasible", "moved_share"]
+__all__ = ["Advice", "KeyMove", "LoadStep", "RateGoal", "advise", "infeasible", "moved_share"]

@@ -6,21 +6,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from packing.advice.goal import Goal
 from packing.advice.key_moves import KeyMove, key_moves
+from packing.advice.rate_goal import RateGoal
 from packing.advice.sizing import Sizing, Trial
 from packing.advice.thread_bounds import NoParallelismHelps
-from packing.choose import Candidate, HeronPlan, choose
+from packing.choose import HERON, Candidate, HeronPlan, choose
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError
 from packing.key_skew import KeyWeights, useful_parallelism
 from packing.model import Prediction
 from packing.model.uncertainty import Intervals
-from packing.objective import check_objective
+from packing.objective import Enough, check_objective
 from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner
 from packing.profile import Basis, stream_key
 from packing.request import Request
+from packing.search.budget import DEFAULT_BUDGET, Budget
 from packing.topology import Grouping, Kind
 
 LOAD_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)
@@ -28,6 +29,8 @@ LOAD_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)
 HIGHEST_WIDTH = 0.01
 """Relative width at which the search for the highest possible rate ends."""
 HIGHEST_ROUNDS = 10
+EVEN_CHANCE = 0.5
+"""What plans are ranked by where no probability is asked for."""
 FOUND = "advice"
 """Name of the plan that the search for the parallelism found."""
 
@@ -50,7 +53,7 @@ class LoadStep:
 class Advice:
     """The smallest parallelism with a plan, or why there is none."""
 
-    goal: Goal
+    goal: RateGoal
     running: Mapping[str, int]
     """Parallelism that runs, or that the topology states where nothing runs."""
     parallelism: Mapping[str, int]
@@ -76,20 +79,24 @@ class Advice:
     it is not the rate that is impossible."""
 
 
-def advise(  # noqa: PLR0917 - what is asked, and how it is answered
+def advise(
     request: Request,
-    goal: Goal,
+    goal: RateGoal,
     planners: Mapping[str, Planner] = BUILT_IN,
     objective: str = "",
     clock: Callable[[], float] = lambda: 0.0,
+    *,
     load_factors: Sequence[float] = LOAD_FACTORS,
+    budget: Budget = DEFAULT_BUDGET,
+    done: Callable[[str], None] = lambda _: None,
 ) -> Advice:
     """The smallest parallelism per component, with a plan, that carries the goal's rate.
 
     `request` gives topology, constraints, scheduler, load and costs; with a current plan the answer
     is an update of it, up or down. The rate is split over the spouts in the profile's proportion.
     Spouts keep their parallelism, which their sources decide, unless their own threads are too
-    weak. Within the smallest parallelism `choose` decides about the plan, among those that hold.
+    weak. Within the smallest parallelism `choose` decides about the plan, among those that hold and
+    take no more containers and cores than it must. `done` hears of every step.
 
     A rate that no parallelism carries is an answer too: `impossible` says which limit it is, and
     `highest_rate_per_s` what is possible. Raises InvalidRequest where service times are not known
@@ -101,7 +108,9 @@ def advise(  # noqa: PLR0917 - what is asked, and how it is answered
         found = sizing.smallest()
     except NoParallelismHelps as error:
         return _impossible(sizing, error, objective, load_factors)
-    chosen, candidates = _chosen(found, planners, objective, clock)
+    done("smallest parallelism")
+    chosen, candidates = _chosen(found, planners, objective, clock, budget)
+    done("plans")
     plan, prediction = chosen.candidate.plan, chosen.candidate.prediction
     assert plan is not None and prediction is not None
     parallelism = chosen.parallelism
@@ -116,7 +125,7 @@ def advise(  # noqa: PLR0917 - what is asked, and how it is answered
         disruption=None if request.current is None else disruption(plan, request.current),
         planner=chosen.candidate.planner,
         candidates=candidates,
-        steps=_steps(sizing, found, load_factors),
+        steps=_steps(sizing, chosen, load_factors, done),
         key_moves=key_moves(request.topology, sizing.running, parallelism),
         reasons=tuple(_reasons(sizing, chosen)),
         basis=chosen.request.profile.basis(request.topology),
@@ -125,35 +134,49 @@ def advise(  # noqa: PLR0917 - what is asked, and how it is answered
 
 
 def _chosen(
-    found: Trial, planners: Mapping[str, Planner], objective: str, clock: Callable[[], float]
+    found: Trial,
+    planners: Mapping[str, Planner],
+    objective: str,
+    clock: Callable[[], float],
+    budget: Budget,
 ) -> tuple[Trial, tuple[Candidate, ...]]:
-    """The best plan at the parallelism found, of those that hold."""
-    request, own = found.request, found.candidate.plan
-    assert own is not None
+    """The best plan at the parallelism found, of those that hold and cost no more."""
+    request, goal = found.request, found.goal
+    own = replace(found.candidate, planner=FOUND)
+    assert own.plan is not None and own.prediction is not None
     if request.changes_nothing:
         return found, (found.candidate,)
     if request.current is not None and request.container_count is None:
         # All planners answer for the same containers.
-        request = replace(request, container_count=own.container_count)
-    decision = choose(request, planners, HeronPlan(own), objective, clock)
-    named = tuple(
-        replace(c, planner=FOUND) if c.planner == decision.candidates[0].planner else c
-        for c in decision.candidates
+        request = replace(request, container_count=own.plan.container_count)
+    enough = Enough(goal.load_factor - 1.0, goal.demanded_probability or EVEN_CHANCE)
+    decision = choose(
+        request, planners, HeronPlan(own.plan), objective, clock, enough=enough, budget=budget
     )
-    first = replace(found.candidate, planner=FOUND)
-    trials = [replace(found, request=request, candidate=decision.chosen)]
-    trials += [replace(found, request=request, candidate=c) for c in named if c.usable]
-    best = next((trial for trial in trials if trial.holds), replace(found, candidate=first))
-    if best.candidate.planner == decision.candidates[0].planner:
-        best = replace(best, candidate=replace(best.candidate, planner=FOUND))
-    return best, named
+    # The plan that was found took the place of Heron's.
+    named = [
+        replace(c, planner=FOUND) if c.planner == HERON else c
+        for c in (decision.chosen, *decision.candidates)
+    ]
+    for candidate in named:
+        predicted = candidate.prediction
+        if predicted is None or not candidate.usable:
+            continue
+        cheap = predicted.cores <= own.prediction.cores * (1 + 1e-9)
+        trial = replace(found, request=request, candidate=candidate)
+        if cheap and predicted.containers <= own.prediction.containers and trial.holds:
+            return trial, tuple(named[1:])
+    return replace(found, candidate=own), tuple(named[1:])
 
 
-def _steps(sizing: Sizing, found: Trial, load_factors: Sequence[float]) -> tuple[LoadStep, ...]:
-    return tuple(
-        _step_of(found, 1.0) if factor == 1.0 else load_step(sizing, factor)
-        for factor in load_factors
-    )
+def _steps(
+    sizing: Sizing, chosen: Trial, load_factors: Sequence[float], done: Callable[[str], None]
+) -> tuple[LoadStep, ...]:
+    found = []
+    for factor in load_factors:
+        found.append(_step_of(chosen, 1.0) if factor == 1.0 else load_step(sizing, factor))
+        done(f"{factor:g} times the rate")
+    return tuple(found)
 
 
 def load_step(sizing: Sizing, factor: float) -> LoadStep:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from packing.advice.advice import Advice, advise
-from packing.advice.goal import Goal
 from packing.advice.observation import (
     MOST_HELD_BACK,
     Observation,
@@ -24,6 +23,7 @@ from packing.advice.observation import (
     observed_profile,
 )
 from packing.advice.offered import offering, spout_rates
+from packing.advice.rate_goal import RateGoal
 from packing.advice.sizing import ROUNDING, Sizing, Trial
 from packing.choose import judge
 from packing.disruption import Disruption, disruption
@@ -34,6 +34,7 @@ from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner
 from packing.profile import Origin, Source
 from packing.request import Request
+from packing.search.budget import DEFAULT_BUDGET, Budget
 from packing.validation import violations
 
 UPDATE_PAUSE_S = 20.0
@@ -171,13 +172,16 @@ def observed_rate(stated_per_s: float, request: Request, observation: Observatio
 
 def resolve(  # noqa: PLR0917 - what is known, and how it is answered
     request: Request,
-    goal: Goal,
+    goal: RateGoal,
     observation: Observation,
     past: Sequence[PastAction] = (),
     timing: Timing | None = None,
     planners: Mapping[str, Planner] = BUILT_IN,
     objective: str = "",
     clock: Callable[[], float] = lambda: 0.0,
+    *,
+    budget: Budget = DEFAULT_BUDGET,
+    load_factors: Sequence[float] = (),
 ) -> Resolutions:
     """Judge every candidate resolution for the running plan at the goal's rate.
 
@@ -191,7 +195,9 @@ def resolve(  # noqa: PLR0917 - what is known, and how it is answered
     profile = observed_profile(request.profile, request.topology, current, observation)
     request = replace(request, profile=profile, deltas={}, container_count=None)
     request = _explained(request, goal, observation)
-    advice = advise(request, goal, planners, objective, clock, load_factors=())
+    advice = advise(
+        request, goal, planners, objective, clock, load_factors=load_factors, budget=budget
+    )
     judge_all = _Judge(request, goal, observation, past, timing or Timing(), advice)
     actions = judge_all.actions()
     wasteful = any(s.kind is SymptomKind.OVER_PROVISIONED for s in observation.symptoms)
@@ -237,7 +243,7 @@ def _why(action: Action, chosen: Action | None) -> tuple[str, ...]:
     return ()
 
 
-def _explained(request: Request, goal: Goal, observation: Observation) -> Request:
+def _explained(request: Request, goal: RateGoal, observation: Observation) -> Request:
     """The request with times per tuple that explain the back-pressure that was seen.
 
     The component that caused it was full at the load that got through. Where that does not follow
@@ -283,7 +289,7 @@ class _Judge:
     def __init__(  # noqa: PLR0917 - what is known
         self,
         request: Request,
-        goal: Goal,
+        goal: RateGoal,
         observation: Observation,
         past: Sequence[PastAction],
         timing: Timing,
@@ -327,7 +333,7 @@ class _Judge:
         yield from self._scalings()
         yield from self._counts()
 
-    def _trial(self, plan: Plan, request: Request, goal: Goal) -> Trial:
+    def _trial(self, plan: Plan, request: Request, goal: RateGoal) -> Trial:
         """A plan as a trial, with its sizes as they are."""
         return Trial(request, judge("current", plan, request), goal)
 
@@ -386,7 +392,7 @@ class _Judge:
         return advised
 
     @property
-    def _shrinking(self) -> Goal:
+    def _shrinking(self) -> RateGoal:
         return replace(self.goal, rate_per_s=self.goal.rate_per_s * SHRINKING_MARGIN)
 
     def _scaled(self, kind: ActionKind, parallelism: Mapping[str, int]) -> Action:

@@ -16,8 +16,8 @@ from functools import cached_property
 
 import numpy as np
 
-from packing.advice.goal import Goal
 from packing.advice.offered import check_known, offering, spout_rates
+from packing.advice.rate_goal import RateGoal
 from packing.advice.thread_bounds import Asked, NoParallelismHelps, thread_bounds
 from packing.arrays import Floats
 from packing.bounds.containers import fewest_by_resource, relative_sizes
@@ -67,7 +67,7 @@ class Trial:
 
     request: Request
     candidate: Candidate
-    goal: Goal
+    goal: RateGoal
 
     @property
     def parallelism(self) -> dict[str, int]:
@@ -166,7 +166,7 @@ class Trial:
 class Sizing:
     """Tries parallelisms of one request, at one rate. Nothing is tried twice."""
 
-    def __init__(self, request: Request, goal: Goal) -> None:
+    def __init__(self, request: Request, goal: RateGoal) -> None:
         """`request` gives topology, constraints, scheduler, load, costs, and what runs, if anything
         does; spouts keep at least the parallelism that they have there. Raises InvalidRequest where
         service times are not known."""
@@ -183,7 +183,7 @@ class Sizing:
         self._tried: dict[tuple[tuple[int, ...], int | None], Trial] = {}
         self._best: dict[tuple[int, ...], Trial] = {}
 
-    def at(self, goal: Goal) -> Sizing:
+    def at(self, goal: RateGoal) -> Sizing:
         """The same for another goal."""
         return Sizing(self.request, goal)
 

@@ -15,7 +15,7 @@ MAX_HEADROOM = 0.95
 
 
 @dataclass(frozen=True)
-class Goal:
+class RateGoal:
     """A rate to carry, and how safely. Raises InvalidRequest for numbers that cannot be."""
 
     rate_per_s: float

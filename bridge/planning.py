@@ -12,6 +12,8 @@ from bridge.contract import IncompatibleContract, NotOffered
 from bridge.conversion import (
     Asked,
     Options,
+    advice_to_response,
+    advise_from_bytes,
     outcomes_to_response,
     pack_from_bytes,
     predict_from_bytes,
@@ -19,6 +21,9 @@ from bridge.conversion import (
     response_from_decision,
 )
 from bridge.planners import planners_for
+from packing.advice import advise
+from packing.advice.advice import LOAD_FACTORS
+from packing.advice.resolutions import observed_rate, resolve
 from packing.choose import choose
 from packing.errors import Infeasible, InvalidRequest
 from packing.goal import Goal
@@ -71,6 +76,8 @@ def answer(method: str, request: bytes) -> bytes:
     """
     if method == "Predict":
         return _predict(request)
+    if method == "Advise":
+        return _advise(request)
     readers: dict[str, Callable[[bytes], Asked]] = {
         "Pack": pack_from_bytes,
         "Repack": repack_from_bytes,
@@ -151,6 +158,64 @@ def _predict(request: bytes) -> bytes:
                 outcomes.append((index, scenario, outcome))
     logs.note(plans=len(read.plans), scenarios=len(read.scenarios), outcomes=len(outcomes))
     response = outcomes_to_response(outcomes, known.basis(asked.topology), own_plan, __version__)
+    return response.SerializeToString()
+
+
+def _advise(request: bytes) -> bytes:
+    """The smallest parallelism for a rate; with a running plan what to do about it, too."""
+    started_s = time.perf_counter()
+    read = advise_from_bytes(request)
+    asked = read.asked
+    logs.note(topology=asked.topology.name, **{k: v for k, v in asked.caller.items() if v})
+    from bridge.heron_costs import shipped_costs  # noqa: PLC0415 - see _known
+
+    known, _ = _known(asked.options, asked.topology)
+    running = Request(
+        asked.topology,
+        asked.constraints,
+        asked.scheduler,
+        asked.current,
+        profile=known,
+        costs=shipped_costs().costs,
+        spread_components=_spread(asked.options),
+    )
+    wanted = goal_of(asked.options)
+    planners = planners_for(running)
+    resolutions = None
+    if asked.current is None:
+        advice = advise(
+            running,
+            read.goal(read.rate_per_s),
+            planners,
+            wanted.objective,
+            time.perf_counter,
+            budget=wanted.budget,
+        )
+    else:
+        rate_per_s = observed_rate(read.rate_per_s, running, read.observation)
+        resolutions = resolve(
+            running,
+            read.goal(rate_per_s),
+            read.observation,
+            read.past,
+            read.timing,
+            planners,
+            wanted.objective,
+            time.perf_counter,
+            budget=wanted.budget,
+            load_factors=LOAD_FACTORS,
+        )
+        advice = resolutions.advice
+    chosen = None if resolutions is None else resolutions.chosen
+    logs.note(
+        rate_per_s=advice.goal.rate_per_s,
+        parallelism=dict(advice.parallelism),
+        chosen="" if chosen is None else chosen.description,
+        reason=advice.reasons[0],
+    )
+    response = advice_to_response(
+        advice, resolutions, wanted.enough, time.perf_counter() - started_s, __version__
+    )
     return response.SerializeToString()
 
 

@@ -260,6 +260,9 @@ def _explained(request: Request, goal: RateGoal, observation: Observation) -> Re
     shares = place(asked.prepared, current).largest_share
     for symptom in observation.symptoms:
         name, share = symptom.component, symptom.back_pressure_share
+        if not name and symptom.task_ids:
+            at = int((current.task_id == symptom.task_ids[0]).argmax())
+            name = current.components[int(current.component[at])]
         if symptom.kind is not SymptomKind.BACK_PRESSURE or not name or name in measured:
             continue
         v = request.topology.position[name]

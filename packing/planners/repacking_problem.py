@@ -266,6 +266,17 @@ class RequestedRepack:
             filled = np.nan_to_num(growth / self._room[1])
         return max(1, math.floor(float(filled.max())))
 
+    def usually_added(self) -> int:
+        """How many containers keep the others as full as they are, or hold what starts by its size
+        as Heron's packers count it (PackingUtils.computeNumAdditionalContainers)."""
+        current = self.current
+        instances = sum(self.request.parallelism.values())
+        even = math.ceil(instances * current.container_count / current.instance_count)
+        extra = self._deltas @ self._configured
+        with np.errstate(divide="ignore", invalid="ignore"):
+            by_size = np.nan_to_num(extra / current.granted.max(axis=0), posinf=0.0)
+        return max(even - current.container_count, math.ceil(float(by_size.max())), 0)
+
     def update(self, added: int, largest: bool = False) -> Update:
         """The update with `added` containers more, at the sizes that containers should have, or at
         the `largest` they may."""

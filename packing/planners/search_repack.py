@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from packing.arrays import Ints
 from packing.disruption import GAIN_WORTH_A_RESTART
@@ -17,9 +19,11 @@ from packing.search.repack import (
     Judge,
     State,
     Update,
+    best_of,
     finds_room,
     knee,
     least_disturbing,
+    most_local,
     pareto,
     ways_to_give_up,
     with_moves,
@@ -75,33 +79,76 @@ def repack(request: Request, enough: float = ENOUGH, steps: int | None = None) -
     `steps` is the annealing effort, by default that of a pack. Raises Infeasible when what starts
     finds no room.
     """
-    current = request.current
-    assert current is not None
     if request.changes_nothing:
+        assert request.current is not None
         reason = "the request changes nothing, so the running plan stays as it is"
-        return Repacked(current, current, (), 0, reason)
-    _refuse_other_set(request)
-    requested = RequestedRepack(request)
-    judge = _judge(requested)
-    update, start = _least(requested, judge, enough)
-    states = [start]
-    if start.sustained is not None:
-        most = min(requested.ceiling, enough)
-        if start.sustained * GAIN_WORTH_A_RESTART <= most:
-            states += _gaining(update, start, judge, most, steps)
-    states = pareto(states)
-    survivors = int(update.home.sum()) - sum(number for _, number in update.stops)
-    taken = knee(states, survivors, enough, GAIN_WORTH_A_RESTART)
-    plan = requested.plan(states[taken].counts)
-    while taken and any(v.fatal for v in violations(plan, request)):
-        # Sizes that differ more than classes can tell.
-        del states[taken]
-        taken = knee(states, survivors, enough, GAIN_WORTH_A_RESTART)
-        plan = requested.plan(states[taken].counts)
-    total = request.prepared.traffic_per_s
-    curve = tuple(_step(state, survivors, total) for state in states)
-    least = requested.plan(start.counts) if taken else plan
-    return Repacked(plan, least, curve, taken, _reason(curve, taken, enough, requested.ceiling))
+        return Repacked(request.current, request.current, (), 0, reason)
+    return _Answer(request, enough, steps).repacked
+
+
+def proposals(
+    request: Request, enough: float = ENOUGH, steps: int | None = None
+) -> Iterator[tuple[str, Plan]]:
+    """All that an update may be answered with, by name: "" for the plan of `repack`.
+
+    Beside it `least`, which moves the fewest survivors, and `local`, which of those that move so
+    few keeps most traffic inside containers; where they differ from what came before.
+    """
+    if request.changes_nothing:
+        assert request.current is not None
+        yield "", request.current
+        return
+    answer = _Answer(request, enough, steps)
+    found = answer.repacked
+    yield "", found.plan
+    if found.taken:
+        yield "least", found.least
+    if answer.most_local is not answer.start:
+        yield "local", answer.requested.plan(answer.most_local.counts)
+
+
+class _Answer:
+    """The states that an update may lead to, and which is taken."""
+
+    def __init__(self, request: Request, enough: float, steps: int | None) -> None:
+        _refuse_other_set(request)
+        self.requested = RequestedRepack(request)
+        self._enough = enough
+        judge = _judge(self.requested)
+        update, states = _least(self.requested, judge, enough)
+        self.start = best_of(states, enough)
+        self.most_local = most_local(states)
+        if self.most_local.local_per_s <= self.start.local_per_s * (1 + 1e-9):
+            self.most_local = self.start
+        self._states = [self.start]
+        if self.start.sustained is not None:
+            most = min(self.requested.ceiling, enough)
+            if self.start.sustained * GAIN_WORTH_A_RESTART <= most:
+                self._states += _gaining(update, self.start, judge, most, steps)
+        self._states = pareto(self._states)
+        self._survivors = int(update.home.sum()) - sum(number for _, number in update.stops)
+
+    @cached_property
+    def repacked(self) -> Repacked:
+        """The answer."""
+        requested, states = self.requested, self._states
+        least = plan = requested.plan(states[0].counts)
+        taken = self._knee()
+        tolerated = {v.rule for v in violations(least, requested.request)} if taken else set()
+        while taken:
+            plan = requested.plan(states[taken].counts)
+            if {v.rule for v in violations(plan, requested.request)} <= tolerated:
+                break
+            # Sizes that differ more than classes can tell.
+            del states[taken]
+            taken, plan = self._knee(), least
+        total = requested.request.prepared.traffic_per_s
+        curve = tuple(_step(state, self._survivors, total) for state in states)
+        reason = _reason(curve, taken, self._enough, requested.ceiling)
+        return Repacked(plan, least, curve, taken, reason)
+
+    def _knee(self) -> int:
+        return knee(self._states, self._survivors, self._enough, GAIN_WORTH_A_RESTART)
 
 
 def _judge(requested: RequestedRepack) -> Judge:
@@ -119,8 +166,8 @@ def _judge(requested: RequestedRepack) -> Judge:
     return sustained
 
 
-def _least(requested: RequestedRepack, judge: Judge, enough: float) -> tuple[Update, State]:
-    """The least disturbing state, with containers added only where they are needed.
+def _least(requested: RequestedRepack, judge: Judge, enough: float) -> tuple[Update, list[State]]:
+    """The least disturbing states, with containers added only where they are needed.
 
     They are needed where what starts finds no room, and where the load is not carried without.
     """
@@ -131,20 +178,20 @@ def _least(requested: RequestedRepack, judge: Judge, enough: float) -> tuple[Upd
         closing = 0 if wanted is None else max(0, running - wanted)
         for largest in (False, True):
             for update in ways_to_give_up(requested.update(added, largest), closing):
-                state = least_disturbing(update, judge, enough)
-                if state is not None:
-                    return update, state
+                states = least_disturbing(update, judge)
+                if states:
+                    return update, states
         raise _no_room(request, running if wanted is None else wanted)
     most = sum(request.parallelism.values())
     added = _fewest_added(requested, most)
     update = requested.update(added)
-    state = least_disturbing(update, judge, enough)
-    if state is None:
+    states = least_disturbing(update, judge)
+    if not states:
         raise _no_room(request, running + added)
-    even = math.ceil(most * running / requested.current.instance_count) - running
-    if judge is not None and even > added:
-        return _relieved(requested, judge, enough, added, even, (update, state))
-    return update, state
+    usual = min(requested.usually_added(), most - running)
+    if judge is not None and usual > added:
+        return _relieved(requested, judge, enough, (added, usual), (update, states))
+    return update, states
 
 
 def _fewest_added(requested: RequestedRepack, most: int) -> int:
@@ -166,37 +213,38 @@ def _fewest_added(requested: RequestedRepack, most: int) -> int:
     return high
 
 
-def _relieved(  # noqa: PLR0917 - both ends, and what is known of the first
+def _relieved(
     requested: RequestedRepack,
     judge: Judge,
     enough: float,
-    low: int,
-    high: int,
-    found: tuple[Update, State],
-) -> tuple[Update, State]:
-    """As few more containers as make the load carried, up to as many as keep them as full as now.
+    added: tuple[int, int],
+    found: tuple[Update, list[State]],
+) -> tuple[Update, list[State]]:
+    """As few more containers as make the load carried; from as many as must be `added` up to as
+    many as usually are.
 
     The same as `found` where they do not carry a twentieth more.
     """
 
-    def carried(state: State) -> float:
-        return min(state.sustained or 0.0, enough)
+    def carried(states: list[State]) -> float:
+        return max((min(state.sustained or 0.0, enough) for state in states), default=0.0)
 
     if carried(found[1]) * GAIN_WORTH_A_RESTART > min(enough, requested.ceiling):
         return found
+    low, high = added
     update = requested.update(high)
-    state = least_disturbing(update, judge, enough)
-    if state is None or carried(state) < carried(found[1]) * GAIN_WORTH_A_RESTART:
+    states = least_disturbing(update, judge)
+    if carried(states) < carried(found[1]) * GAIN_WORTH_A_RESTART or not states:
         return found
-    best, goal = (update, state), carried(state) * (1 - 1e-9)
+    best, goal = (update, states), carried(states) * (1 - 1e-9)
     for _ in range(COUNTS_TRIED):
         if high - low < 2:
             break
         middle = (low + high) // 2
         update = requested.update(middle)
-        state = least_disturbing(update, judge, enough)
-        if state is not None and carried(state) >= goal:
-            best, high = (update, state), middle
+        states = least_disturbing(update, judge)
+        if carried(states) >= goal:
+            best, high = (update, states), middle
         else:
             low = middle
     return best

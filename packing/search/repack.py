@@ -105,23 +105,34 @@ class State:
     """Load factor; None where it is not known."""
 
 
-def least_disturbing(update: Update, judge: Judge, enough: float) -> State | None:
-    """The best state of those with the fewest moves; None where what starts finds no room.
+def least_disturbing(update: Update, judge: Judge) -> list[State]:
+    """States with the fewest moves that were found; none where what starts finds no room.
 
-    Instances that start, and those that stop, are placed and chosen for the load that is carried,
-    up to `enough`, then for traffic. Survivors move only out of containers that are given up and
-    into containers that would stay empty against the scheduler's rules.
+    Survivors move only out of containers that are given up, into containers that would stay empty
+    against the scheduler's rules, and to keep components apart where that is asked.
     """
     different = {counts.tobytes(): counts for counts in _undisturbed(update, judge)}
-    if not different:
-        return None
-    fewest = min(survivors_moved(update, counts) for counts in different.values())
-    states = [
+    moves = [survivors_moved(update, counts) for counts in different.values()]
+    return [
         _described(update, counts, judge)
-        for counts in different.values()
-        if survivors_moved(update, counts) == fewest
+        for counts, moved in zip(different.values(), moves, strict=True)
+        if moved == min(moves)
     ]
-    return _best(states, enough)
+
+
+def best_of(states: list[State], enough: float) -> State:
+    """The one that carries most load, up to `enough`, and keeps most traffic of about equal ones.
+
+    There must be one.
+    """
+    carried = max(min(state.sustained or 0.0, enough) for state in states)
+    near = [s for s in states if min(s.sustained or 0.0, enough) >= carried * (1 - SAME_GAIN)]
+    return most_local(near)
+
+
+def most_local(states: list[State]) -> State:
+    """The one that keeps most traffic inside containers, then carries most. There must be one."""
+    return max(states, key=lambda state: (state.local_per_s, state.sustained or 0.0))
 
 
 def ways_to_give_up(update: Update, number: int) -> Iterator[Update]:
@@ -240,12 +251,6 @@ def _described(update: Update, counts: Ints, judge: Judge) -> State:
     local = update.problem.local_traffic(counts)
     sustained = None if judge is None else judge(counts)
     return State(counts, survivors_moved(update, counts), local, sustained)
-
-
-def _best(states: list[State], enough: float) -> State:
-    carried = max(min(state.sustained or 0.0, enough) for state in states)
-    near = [s for s in states if min(s.sustained or 0.0, enough) >= carried * (1 - SAME_GAIN)]
-    return max(near, key=lambda state: state.local_per_s)
 
 
 def _undisturbed(update: Update, judge: Judge) -> Iterator[Ints]:

@@ -21,7 +21,7 @@ from packing.plan import Plan
 from packing.planners.resource_compliant_rr import resource_compliant_rr
 from packing.planners.round_robin import round_robin
 from packing.planners.search import search
-from packing.planners.search_repack import ENOUGH, repack
+from packing.planners.search_repack import ENOUGH, proposals, repack
 from packing.planners.stream_affinity import stream_affinity
 from packing.profile import UNKNOWN, Profile
 from packing.request import Request
@@ -158,6 +158,27 @@ def test_components_are_spread_where_that_is_asked(request: Request) -> None:
             size = made.container_sizes.max(axis=0)
             free = size[0] - made.used[0][at] - asked.constraints.padding.cpu_cores
             assert free < need.cpu_cores + 1e-6 or made.cpu_cores.max() > need.cpu_cores
+
+
+@FEW
+@given(repack_requests())
+def test_proposals_begin_with_the_answer_and_the_others_move_no_more(request: Request) -> None:
+    assume(possible(request))
+    current = request.current
+    assert current is not None
+    try:
+        found = repack(request)
+    except Infeasible:
+        return
+    offered = dict(proposals(request))
+    assert offered.pop("") == found.plan
+    least = disruption(found.least, current).moved_instances
+    for other in offered.values():
+        assert disruption(other, current).moved_instances == least
+        assert {v.rule for v in violations(other, request)} <= PREFERENCES
+    if "local" in offered:
+        ours, theirs = (figures(p, request)[0] for p in (found.least, offered["local"]))
+        assert theirs < ours
 
 
 @FEW
@@ -529,5 +550,6 @@ def test_cross_traffic_is_no_worse_than_heron_leaves(size: int) -> None:
             assert found.curve[0].moved == 0
             if not violations(theirs, update):
                 compared += 1
-                assert figures(found.least, update)[0] <= figures(theirs, update)[0] * (1 + 1e-9)
+                most_local = dict(proposals(update)).get("local", found.least)
+                assert figures(most_local, update)[0] <= figures(theirs, update)[0] * (1 + 1e-9)
     assert compared > 5

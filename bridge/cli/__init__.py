@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": ("bridge.cli.plan:plan", "The best plan for a workload."),
     "predict": ("bridge.cli.predict:predict", "What a given plan would do."),
     "whatif": ("bridge.cli.whatif:whatif", "A topology under other circumstances."),
+    "advise": ("bridge.cli.advise:advise", "How many instances a rate takes, with a plan."),
     "accuracy": ("bridge.cli.accuracy:accuracy", "The model held against measured runs."),
     "calibrate": ("bridge.cli.accuracy:calibrate", "Fit Heron's own costs to measured runs."),
     "enable": ("bridge.cli.installation:enable", "Put the plugin into a Heron installation."),

@@ -313,9 +313,11 @@ def _needs(sizing: Sizing, chosen: Trial) -> list[str]:
         what = "emits" if component.kind is Kind.SPOUT else "executes"
         each = f"{name} {what} {rate:,.0f} tuples/s"
         if component.kind is Kind.SPOUT and n == sizing.least[name]:
-            told.append(f"{each}: its {n} instances are enough")
+            enough = "1 instance is" if n == 1 else f"{n} instances are"
+            told.append(f"{each}: {enough} enough")
         elif n == bounds[name]:
-            told.append(f"{each}: fewer than {n} threads would not keep up with the headroom")
+            fewer = "one thread keeps" if n == 1 else f"fewer than {n} threads would not keep"
+            told.append(f"{each}: {fewer} up with the headroom")
         else:
             told.append(f"{each}: threads alone would need {bounds[name]}, {n} are for {beyond}")
     return told

@@ -24,7 +24,8 @@ from packing.advice.observation import (
 )
 from packing.advice.offered import offering, spout_rates
 from packing.advice.rate_goal import RateGoal
-from packing.advice.sizing import ROUNDING, Sizing, Trial
+from packing.advice.sizing import Sizing, Trial
+from packing.advice.thread_bounds import ROUNDING
 from packing.choose import judge
 from packing.disruption import Disruption, disruption
 from packing.errors import InvalidRequest, PackingError

@@ -18,7 +18,7 @@ import numpy as np
 
 from packing.advice.offered import check_known, offering, spout_rates
 from packing.advice.rate_goal import RateGoal
-from packing.advice.thread_bounds import Asked, NoParallelismHelps, thread_bounds
+from packing.advice.thread_bounds import ROUNDING, Asked, NoParallelismHelps, thread_bounds
 from packing.arrays import Floats
 from packing.bounds.containers import fewest_by_resource, relative_sizes
 from packing.choose import Candidate, ask
@@ -35,7 +35,6 @@ from packing.profile import draw_factors
 from packing.request import Request
 from packing.topology import Kind
 
-ROUNDING = 1e-9
 GROWTH_ROUNDS = 40
 """Plans that are corrected before the search gives up."""
 MORE_CONTAINERS = 1.25

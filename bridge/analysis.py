@@ -23,11 +23,15 @@ from packing.errors import Infeasible
 from packing.model import Prediction
 from packing.plan import Plan
 from packing.planners import Planner
+from packing.profile import Basis, Source
 from packing.request import Request
 from packing.scenario import Outcome, Scenario, predict_scenario
 
 RUNNING = "running"
 """Name of the plan that a live topology runs under, among the candidates."""
+
+LIVE = "live load"
+"""Heading of what is known of a load that was measured."""
 
 Done = Callable[[str], None]
 """Hears of every step that is done."""
@@ -140,7 +144,10 @@ def analyse(
     decision = choose(
         request, asked, heron, goal.objective, clock, enough=goal.enough, budget=goal.budget
     )
-    return Analysis(workload, request, _beside(running, decision) if running else decision)
+    if running is not None:
+        decision = _beside(running, decision)
+    told = tuple(Basis(LIVE, Source.MEASURED, note) for note in workload.notes)
+    return Analysis(workload, request, replace(decision, basis=(*decision.basis, *told)))
 
 
 def renumbered(plan: Plan) -> Plan:

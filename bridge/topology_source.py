@@ -30,4 +30,4 @@ def load_source(
     read = tracker.read_topology(tracker.parse_source(text), done=done)
     if profile is None:
         return read
-    return replace(read, profile=load_profile(profile, read.topology))
+    return replace(read, profile=load_profile(profile, read.topology), notes=())

@@ -162,11 +162,23 @@ def held_back_share(tracker: Tracker, now_s: int) -> float:
     return min(1.0, most_ms / 1000 / ((len(starts) - 1) * width_s))
 
 
+def notes(figures: Mapping[str, Figures], held_back: float) -> tuple[str, ...]:
+    """How long was measured, and whether more may be on offer than that shows."""
+    minutes = max((of.minutes for of in figures.values()), default=0.0)
+    if not minutes:
+        return ("no metrics were told, so the load is not known; is the topology still starting?",)
+    found = [f"counters of the last {minutes:.0f} minutes"]
+    if held_back > WORTH_TELLING:
+        found.append(
+            f"spouts were held back {held_back:.0%} of the time: more may be on offer than came"
+        )
+    return tuple(found)
+
+
 def measured_profile(
     topology: Topology,
     plan: Plan,
     figures: Mapping[str, Figures],
-    held_back: float,
     costs: HeronCosts,
 ) -> Profile:
     """What the figures say of the load, per number where it comes from."""
@@ -175,9 +187,6 @@ def measured_profile(
     selectivity: dict[StreamKey, float] = {}
     shares: dict[StreamKey, tuple[float, ...]] = {}
     origin: dict[Any, Origin] = {}
-    note = "counters of the last {:.0f} minutes"
-    if held_back > WORTH_TELLING:
-        note += f"; spouts were held back {held_back:.0%} of the time, more may be on offer"
     for component in topology.components:
         name, of = component.name, figures[component.name]
         emitted = of.emitted_per_s
@@ -186,7 +195,7 @@ def measured_profile(
             input_per_s = max(emitted.values(), default=0.0)
             if of.minutes and input_per_s:
                 rates[name] = input_per_s / component.parallelism
-                origin["rate_per_s", name] = Origin.of(Source.MEASURED, note.format(of.minutes))
+                origin["rate_per_s", name] = Origin.of(Source.MEASURED, "counters of tuples")
         else:
             input_per_s = math.fsum(of.executed_per_s.values())
         if not input_per_s:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, ValidationError
 from bridge.errors import Unreachable
 from bridge.heron_costs import shipped_costs
 from bridge.topology_source import TRACKER_PREFIX
-from bridge.tracked_load import Timeline, held_back_share, measured, measured_profile
+from bridge.tracked_load import Timeline, held_back_share, measured, measured_profile, notes
 from bridge.workload import Workload, describe
 from packing.constraints import read_constraints
 from packing.errors import InvalidRequest
@@ -253,9 +253,14 @@ def read_topology(
             figures[name] = answer.result()
             done(f"metrics of {name}")
         held_back = held.result()
-    profile = measured_profile(topology, running, figures, held_back, shipped_costs().costs)
+    profile = measured_profile(topology, running, figures, shipped_costs().costs)
     return Workload(
-        topology.name, topology, read_constraints(stated, names), profile, running=running
+        topology.name,
+        topology,
+        read_constraints(stated, names),
+        profile,
+        running=running,
+        notes=notes(figures, held_back),
     )
 
 

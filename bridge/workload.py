@@ -99,6 +99,8 @@ class Workload:
     scale: ScaleEntry | None = None
     running: Plan | None = None
     """The plan that it runs under, where it was read from a live cluster."""
+    notes: tuple[str, ...] = ()
+    """What to know of a load that was measured there, in sentences."""
 
 
 def load_workload(path: Path, profile: Path | None = None) -> Workload:

@@ -148,8 +148,9 @@ def _used(found: NextFull, container: int) -> str:
     "--output", required=True, type=click.Path(path_type=Path), help="Cost file to write."
 )
 @click.option("--version", "name", required=True, help="Name of what was measured.")
+@json_option
 @sentences
-def calibrate(runs: Path, output: Path, name: str) -> None:
+def calibrate(runs: Path, output: Path, name: str, as_json: bool) -> None:
     """Fit what Heron's own code costs to measured runs, and write a cost file.
 
     The file also holds the fit without each workload in turn, for `heron-bridge accuracy`.
@@ -168,6 +169,10 @@ def calibrate(runs: Path, output: Path, name: str) -> None:
         "garbage collection": residual_to_json(fit.gc_residual),
     }
     write_costs(output, CostFile(fit.costs, fit.runs, residuals, without))
+    if as_json:
+        told = {"output": str(output), "runs": list(fit.runs), "residuals": residuals}
+        click.echo(json.dumps(told))
+        return
     click.echo(
         f"{output}: fitted to {len(fit.runs)} runs; CPU of instances is explained to "
         f"{fit.instance_residual.mean_absolute:.1%}, of stream managers to "

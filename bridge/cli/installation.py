@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ _heron_home = click.option(
     type=click.Path(path_type=Path),
     help="Folder of the Heron installation, with conf and lib inside.",
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of sentences.")
 _cluster = click.option(
     "--cluster",
     default="local",
@@ -43,7 +45,10 @@ _cluster = click.option(
     type=click.Choice(list(JAR_NAMES)),
     help="Package prefix of this Heron [default: found out from its jars]",
 )
-def enable(heron_home: Path, cluster: str, address: str | None, flavour: str | None) -> None:
+@json_option
+def enable(
+    heron_home: Path, cluster: str, address: str | None, flavour: str | None, as_json: bool
+) -> None:
     """Make a cluster of a Heron installation pack through the bridge.
 
     Copies the plugin into lib/packing and names it in the cluster's packing.yaml, where comments
@@ -58,23 +63,25 @@ def enable(heron_home: Path, cluster: str, address: str | None, flavour: str | N
         if isinstance(parsed, TcpAddress) and parsed.port == 0:
             raise click.BadParameter("nobody can reach port 0", param_hint="--address")
     _carry_out(
-        lambda: installation.enable(HeronInstallation(heron_home, cluster), address, flavour)
+        lambda: installation.enable(HeronInstallation(heron_home, cluster), address, flavour),
+        as_json,
     )
 
 
 @click.command()
 @_heron_home
 @_cluster
-def disable(heron_home: Path, cluster: str) -> None:
+@json_option
+def disable(heron_home: Path, cluster: str, as_json: bool) -> None:
     """Make a cluster of a Heron installation pack as it did before `enable`.
 
     Restores packing.yaml; where it was edited meanwhile, the edits stay and only the plugin's keys
     are taken back. Removes the plugin from lib/packing unless another cluster uses it.
     """
-    _carry_out(lambda: installation.disable(HeronInstallation(heron_home, cluster)))
+    _carry_out(lambda: installation.disable(HeronInstallation(heron_home, cluster)), as_json)
 
 
-def _carry_out(work: Callable[[], Outcome]) -> Any:
+def _carry_out(work: Callable[[], Outcome], as_json: bool) -> Any:
     try:
         outcome = work()
     except (InstallationError, JarNotBuilt) as error:
@@ -82,6 +89,10 @@ def _carry_out(work: Callable[[], Outcome]) -> Any:
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}")
     else:
+        if as_json:
+            told = {"changed": outcome.changed, "sentences": outcome.sentences}
+            click.echo(json.dumps(told))
+            return
         for sentence in outcome.sentences:
             click.echo(sentence)
 

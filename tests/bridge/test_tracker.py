@@ -172,14 +172,17 @@ def test_rates_and_times_are_those_of_the_full_buckets(legacy: bool) -> None:
     assert profile.key_shares[("split", "count", "default")] == pytest.approx(COUNT_SHARES)
     assert profile.knows_load(TOPOLOGY)
     assert profile.origin_of("rate_per_s", "lines").source is Source.MEASURED
-    assert "last 5 minutes" in profile.origin_of("rate_per_s", "lines").note
 
 
 def test_time_in_back_pressure_is_told_with_the_rates() -> None:
     held = told(**{"metrics/timeline": metrics(held_back_ms=15_000)})
     with serving(held) as (url, _):
-        profile = read_topology(where(url), now_s=lambda: NOW_S).profile
-    assert "held back 25% of the time" in profile.origin_of("rate_per_s", "lines").note
+        found = read_topology(where(url), now_s=lambda: NOW_S)
+        compared = json.loads(run("compare", where(url).source, "--json").stdout)
+    minutes, back = found.notes
+    assert minutes == "counters of the last 5 minutes"
+    assert "held back 25% of the time" in back
+    assert back in [basis["detail"] for basis in compared["basis"]]
 
 
 def test_without_metrics_the_load_is_not_known() -> None:
@@ -189,6 +192,7 @@ def test_without_metrics_the_load_is_not_known() -> None:
     assert not found.profile.service_s
     assert not found.profile.knows_load(TOPOLOGY)
     assert found.running == RUNNING
+    assert "no metrics were told" in found.notes[0]
 
 
 def test_granted_sizes_are_read_where_there_are_any() -> None:

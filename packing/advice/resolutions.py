@@ -57,8 +57,6 @@ LEAST_PROBABILITY = 0.5
 """Of clearing the symptoms by something whose cause is not known."""
 WORTH_SHRINKING = 0.2
 """Share of the instances that must become needless for an update that nothing else asks for."""
-OTHER_COUNTS = (1.25, 1.5, 2.0)
-"""Other numbers of containers, over those that run."""
 
 
 class ActionKind(enum.Enum):
@@ -247,8 +245,9 @@ def _why(action: Action, chosen: Action | None) -> tuple[str, ...]:
 def _explained(request: Request, goal: RateGoal, observation: Observation) -> Request:
     """The request with times per tuple that explain the back-pressure that was seen.
 
-    The component that caused it was full at the load that got through. Where that does not follow
-    from its time per tuple, which nobody measured, it takes as long as makes it full.
+    The component that caused it was full at the load that got through. Where nothing known says
+    that anything is full, and nobody measured its time per tuple, it takes as long as makes it
+    full.
     """
     current = request.current
     assert current is not None
@@ -257,6 +256,8 @@ def _explained(request: Request, goal: RateGoal, observation: Observation) -> Re
     service_s, origin = dict(request.profile.service_s), dict(request.profile.origin)
     sizing = Sizing(request, goal)
     asked = sizing.request_at(current.parallelism, None)
+    if Trial(asked, judge("current", current, asked), goal).carried < 1 - ROUNDING:
+        return request
     busy = work(asked.prepared, request.costs, request.runtime).thread_cores
     shares = place(asked.prepared, current).largest_share
     for symptom in observation.symptoms:
@@ -460,30 +461,22 @@ class _Judge:
             return
         if self.request.scheduler.container_set_fixed or not self.too_weak:
             return
-        instances = sum(self.running.values())
-        counts = sorted({min(instances, math.ceil(running * by)) for by in OTHER_COUNTS})
-        for count in counts:
-            if count <= running:
-                continue
-            description = f"spread over {count} containers instead of {running}"
-            trial = self.sizing.trial(self.running, count)
-            if trial.candidate.plan is None or not trial.candidate.usable:
-                yield self._impossible(
-                    ActionKind.CHANGE_CONTAINERS, description, self.running, trial.candidate.failure
-                )
-                continue
-            clears = trial.holds and self._holds_with_slow(trial)
-            reasons = [_carries(trial, "with it the topology")]
-            if not clears:
-                reasons.append("refused: it is not predicted to carry the load with the headroom")
-            yield self._action(
-                ActionKind.CHANGE_CONTAINERS,
-                description,
-                trial,
-                tuple(reasons),
-                clears,
-                plan=trial.candidate.plan,
-            )
+        trial = self.sizing.best(self.running)
+        plan = trial.candidate.plan
+        if plan is None or not trial.candidate.usable or plan.container_count == running:
+            return
+        clears = trial.holds and self._holds_with_slow(trial)
+        reasons = [_carries(trial, "with it the topology")]
+        if not clears:
+            reasons.append("refused: it is not predicted to carry the load with the headroom")
+        yield self._action(
+            ActionKind.CHANGE_CONTAINERS,
+            f"spread over {plan.container_count} containers instead of {running}",
+            trial,
+            tuple(reasons),
+            clears,
+            plan=plan,
+        )
 
     def _restart(self, task: int) -> Action:
         at = int((self.current.task_id == task).argmax())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -79,6 +80,14 @@ def random_world(random: np.random.Generator, number: int) -> World:
     topology = Topology(f"t{number}", f"t{number}", tuple(components), tuple(streams))
     profile = Profile({"s0": rate}, service, selectivity, sizes, key_weights=keys)
     return World(topology, profile, submitted(topology), seed=number * 1000)
+
+
+def declared(profile: Profile, random: np.random.Generator) -> Profile:
+    """What developers say of their code: times per tuple off by a third either way."""
+    off = {name: float(np.exp(random.normal(0.0, 0.3))) for name in profile.service_s}
+    return replace(
+        profile, service_s={name: s * off[name] for name, s in profile.service_s.items()}
+    )
 
 
 def day(now_s: float) -> float:

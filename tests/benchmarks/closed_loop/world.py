@@ -71,6 +71,8 @@ class World:
     updates: list[tuple[float, Mapping[str, int]]] = field(default_factory=list)
     instance_seconds: float = 0.0
     seed: int = 0
+    passes_s: float = INTERVAL_S
+    """How much time one look stands for."""
 
     def interval(self) -> Observation:
         """Let one interval pass and tell what was seen."""
@@ -81,9 +83,9 @@ class World:
             result.back_pressure < HEALTHY_BACK_PRESSURE
             and result.throughput_per_s >= HEALTHY_THROUGHPUT * offered
         )
-        self.now_s += INTERVAL_S
-        self.back_pressure_s += result.back_pressure * INTERVAL_S
-        self.instance_seconds += self.plan.instance_count * INTERVAL_S
+        self.now_s += self.passes_s
+        self.back_pressure_s += result.back_pressure * self.passes_s
+        self.instance_seconds += self.plan.instance_count * self.passes_s
         return Observation(self.now_s, self.plan, factor, result, healthy)
 
     def update(self, plan: Plan) -> None:

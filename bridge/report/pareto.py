@@ -114,7 +114,9 @@ def _plot(
                     )
                 ),
                 element("circle", cx=x, cy=y, r=RADIUS, class_=" ".join(classes)),
-                label(*_free_place(x, y, 7.0 * len(told), taken), told, "b halo"),
+                label(
+                    *_free_place(x, y, 7.0 * len(told), "front" in classes, taken), told, "b halo"
+                ),
             )
         )
     direction = "up" if goal.higher_is_better else "down"
@@ -130,13 +132,15 @@ def _plot(
 
 
 def _free_place(
-    x: float, y: float, width: float, taken: list[tuple[float, float, float]]
+    x: float, y: float, width: float, on_line: bool, taken: list[tuple[float, float, float]]
 ) -> tuple[float, float]:
     """Where a label beside a point lies on nothing else; `taken` has left end, middle, width."""
+    right, left_side = (x + 12, y), (x - 12 - width, y)
     places = [
-        (x + 12, y), (x - 12 - width, y), (x - width / 2, y - 17), (x - width / 2, y + 17),
-        (x - width / 2, y - 32), (x - width / 2, y + 32),
-    ]  # fmt: skip
+        # The line of the front leaves to the right.
+        *((left_side, right) if on_line else (right, left_side)),
+        *((x - width / 2, y + away) for away in (-17, 17, -32, 32)),
+    ]
     left, middle = next(
         (
             (left, middle)

@@ -182,6 +182,11 @@ class Sizing:
         self._tried: dict[tuple[tuple[int, ...], int | None], Trial] = {}
         self._best: dict[tuple[int, ...], Trial] = {}
 
+    @property
+    def tried(self) -> int:
+        """Plans that were asked for."""
+        return len(self._tried)
+
     def at(self, goal: RateGoal) -> Sizing:
         """The same for another goal."""
         return Sizing(self.request, goal)

@@ -41,9 +41,26 @@ def test_library_examples_run(
     assert scope["found"]._repr_html_().startswith("<iframe")
 
 
-def test_the_first_example_has_five_lines() -> None:
-    first = blocks("library.md", "python")[0]
-    assert len([line for line in first.splitlines() if line.strip()]) == 5
+def test_advice_examples_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (workload,) = blocks("advice.md", "yaml")
+    (tmp_path / workload.splitlines()[0].removeprefix("# ")).write_text(workload)
+    scope: dict[str, Any] = {}
+    first, second = blocks("advice.md", "python")
+    exec(compile(first, "advice.md, example 1", "exec"), scope)
+    assert scope["found"].parallelism == {"source": 1, "flat_map": 10, "count": 20}
+    exec(compile(second, "advice.md, example 2", "exec"), scope)
+    printed = capsys.readouterr().out
+    assert "flat_map from 1 to " in printed
+    assert "count 0.9" in printed
+
+
+@pytest.mark.parametrize(("page", "lines"), [("library.md", 5), ("advice.md", 4)])
+def test_the_first_example_is_short(page: str, lines: int) -> None:
+    first = blocks(page, "python")[0]
+    assert len([line for line in first.splitlines() if line.strip()]) == lines
 
 
 def test_every_command_is_documented_and_figures_come_as_json() -> None:

@@ -10,8 +10,6 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
-import org.heronbridge.wire.Caller;
-import org.heronbridge.wire.Options;
 import org.heronbridge.wire.PackRequest;
 import org.heronbridge.wire.PlanResponse;
 import org.heronbridge.wire.PlanningContext;
@@ -65,15 +63,11 @@ final class BridgeCall {
     byte[] current = task.isRepack() ? HeronPlans.toBytes(task.currentPlan()) : null;
     Map<String, String> defaults = HeronSettings.instanceDefaults(config);
     PlanningContext context = PlanningContext.newBuilder()
-        .setCaller(caller())
+        .setCaller(RequestCaller.of(settings))
         .setTopology(topology.toByteString())
         .putAllConfig(defaults)
         .setFallback(fallbackPart())
-        .setOptions(Options.newBuilder()
-            .setObjective(settings.objective())
-            .setTargetRatePerS(settings.targetRate())
-            .setProfile(settings.profile())
-            .setContainers(settings.containers()))
+        .setOptions(RequestCaller.options(settings))
         .setDryRun(settings.heron("heron.config.dry_run").equalsIgnoreCase("true"))
         .build();
     PlanRequirements requirements = new PlanRequirements(
@@ -89,18 +83,6 @@ final class BridgeCall {
         ? client.call(BridgeMethods.PACK, PackRequest.newBuilder().setContext(context).build(), budget)
         : client.call(BridgeMethods.REPACK, repackRequest(context, current), budget);
     return checked(response, requirements);
-  }
-
-  private Caller caller() {
-    return Caller.newBuilder()
-        .setContractRevision(PluginVersion.CONTRACT_REVISION)
-        .setSoftware(PluginVersion.SOFTWARE)
-        .setCluster(settings.heron("heron.config.cluster"))
-        .setRole(settings.heron("heron.config.role"))
-        .setEnviron(settings.heron("heron.config.environ"))
-        .setHeronFlavour(HeronSettings.flavour())
-        .setSchedulerClass(settings.heron("heron.class.scheduler"))
-        .build();
   }
 
   private RepackRequest repackRequest(PlanningContext context, byte[] current) {

@@ -36,6 +36,7 @@ class BridgeClient {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private final PluginSettings settings;
+  private final String turningOff;
   /** Held while a connection is opened, which may take long; never by {@link #close()}. */
   private final Object opening = new Object();
   private BridgeConnection connection;
@@ -43,7 +44,17 @@ class BridgeClient {
   private boolean closed;
 
   BridgeClient(PluginSettings settings) {
+    this(settings, "set " + PluginSettings.PREFIX + "mode: off");
+  }
+
+  /**
+   * A client.
+   *
+   * @param turningOff how the operator turns off what asks, to be read after "or"
+   */
+  BridgeClient(PluginSettings settings, String turningOff) {
     this.settings = settings;
+    this.turningOff = turningOff;
   }
 
   /**
@@ -171,8 +182,7 @@ class BridgeClient {
     switch (status.getCode()) {
       case UNAVAILABLE:
         return new BridgeFailure("cannot be reached (" + said + ")",
-            "Start the bridge at " + settings.address() + ", or set " + PluginSettings.PREFIX
-                + "mode: off", e);
+            "Start the bridge at " + settings.address() + ", or " + turningOff, e);
       case DEADLINE_EXCEEDED:
         return noAnswer(e);
       case CANCELLED:
@@ -198,8 +208,8 @@ class BridgeClient {
   /** The failure of a bridge that says nothing in time. */
   BridgeFailure noAnswer(Throwable cause) {
     return new BridgeFailure("did not answer in " + settings.timeoutMs() + " ms",
-        "Look into the bridge's log, raise " + PluginSettings.PREFIX + "timeout.ms, or set "
-            + PluginSettings.PREFIX + "mode: off", cause);
+        "Look into the bridge's log, raise " + PluginSettings.PREFIX + "timeout.ms, or "
+            + turningOff, cause);
   }
 
   /** What the status says, with the reason that the network gave. */

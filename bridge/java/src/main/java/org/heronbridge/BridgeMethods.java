@@ -3,6 +3,8 @@ package org.heronbridge;
 import com.google.protobuf.Message;
 import io.grpc.MethodDescriptor;
 import io.grpc.protobuf.ProtoUtils;
+import org.heronbridge.wire.AdviseRequest;
+import org.heronbridge.wire.AdviseResponse;
 import org.heronbridge.wire.PackRequest;
 import org.heronbridge.wire.PlanResponse;
 import org.heronbridge.wire.RepackRequest;
@@ -13,22 +15,25 @@ final class BridgeMethods {
   static final String SERVICE = "heron.bridge.v1.PackingBridge";
 
   static final MethodDescriptor<PackRequest, PlanResponse> PACK =
-      planning("Pack", PackRequest.getDefaultInstance());
+      method("Pack", PackRequest.getDefaultInstance(), PlanResponse.getDefaultInstance());
 
   static final MethodDescriptor<RepackRequest, PlanResponse> REPACK =
-      planning("Repack", RepackRequest.getDefaultInstance());
+      method("Repack", RepackRequest.getDefaultInstance(), PlanResponse.getDefaultInstance());
+
+  static final MethodDescriptor<AdviseRequest, AdviseResponse> ADVISE =
+      method("Advise", AdviseRequest.getDefaultInstance(), AdviseResponse.getDefaultInstance());
 
   private BridgeMethods() {
   }
 
-  private static <T extends Message> MethodDescriptor<T, PlanResponse> planning(
-      String name, T request) {
-    return MethodDescriptor.<T, PlanResponse>newBuilder()
+  private static <T extends Message, R extends Message> MethodDescriptor<T, R> method(
+      String name, T request, R response) {
+    return MethodDescriptor.<T, R>newBuilder()
         .setType(MethodDescriptor.MethodType.UNARY)
         .setFullMethodName(MethodDescriptor.generateFullMethodName(SERVICE, name))
         .setIdempotent(true)
         .setRequestMarshaller(ProtoUtils.marshaller(request))
-        .setResponseMarshaller(ProtoUtils.marshaller(PlanResponse.getDefaultInstance()))
+        .setResponseMarshaller(ProtoUtils.marshaller(response))
         .build();
   }
 }

@@ -70,6 +70,15 @@ final class PluginSettings {
     return new PluginSettings(config);
   }
 
+  /** Our keys, with their prefix. */
+  static List<String> keys() {
+    List<String> keys = new ArrayList<>();
+    for (String key : KEYS) {
+      keys.add(PREFIX + key);
+    }
+    return keys;
+  }
+
   Mode mode() {
     return mode;
   }

@@ -1,7 +1,7 @@
 package org.heronbridge;
 
 /** Makes one printable line of what went wrong. */
-final class Sentences {
+public final class Sentences {
 
   private static final int LONGEST = 600;
 
@@ -12,7 +12,7 @@ final class Sentences {
    * What a throwable says, in one line: its message, with its class where the message alone does not
    * tell (no message, or an {@link Error}).
    */
-  static String of(Throwable t) {
+  public static String of(Throwable t) {
     String message = t.getMessage();
     if (message == null || message.trim().isEmpty()) {
       return t.getClass().getName();
@@ -21,7 +21,7 @@ final class Sentences {
   }
 
   /** The text without line breaks and other control characters, shortened. */
-  static String line(String text) {
+  public static String line(String text) {
     String line = text.replaceAll("\\p{Cntrl}+", " ").trim();
     return line.length() <= LONGEST ? line : line.substring(0, LONGEST) + "...";
   }

@@ -36,6 +36,13 @@ class FinishedJarIT {
       + "common/basics/ByteAmount|api/generated/TopologyAPI(\\$Topology)?|"
       + "proto/system/PackingPlans(\\$PackingPlan)?)";
 
+  /** All that the health policy may use of Heron and Dhalion besides: only the health manager has it. */
+  private static final String HEALTH_MANAGER = "com/microsoft/dhalion/\\w+/\\w+(\\$\\w+)?|%1$s/"
+      + "(healthmgr/(\\w+/)?\\w+(\\$\\w+)?|scheduler/client/ISchedulerClient|"
+      + "spi/statemgr/SchedulerStateManagerAdaptor|"
+      + "proto/scheduler/Scheduler(\\$\\w+)*)";
+  private static final String HEALTH = "org/heronbridge/health/";
+
   /** What the libraries look for and do without; none of it is on a class path of Heron's. */
   private static final Pattern OPTIONAL = Pattern.compile(
       "sun/.*|jdk/.*|javax/(net|security|naming|crypto)/.*|org/(eclipse/jetty|conscrypt|bouncycastle)/.*"
@@ -48,10 +55,13 @@ class FinishedJarIT {
       "heron-bridge-plugin-heron017.jar, com/twitter/heron, org/apache/heron"})
   void nothingMeetsHeronsLibraries(String name, String heron, String otherHeron) throws Exception {
     Pattern allowed = Pattern.compile("java/.*|org/heronbridge/.*|" + heron + HERON);
+    Pattern inHealth = Pattern.compile(
+        String.format(HEALTH_MANAGER, heron) + "|" + allowed.pattern());
     Map<String, Set<String>> wrong = new TreeMap<>();
     Set<String> misplaced = new TreeSet<>();
     try (JarFile jar = new JarFile(Path.of(System.getProperty("target.directory"), name).toFile())) {
       assertNotNull(jar.getEntry("org/heronbridge/BridgePacking.class"));
+      assertNotNull(jar.getEntry(HEALTH + "BridgeHealthPolicy.class"));
       assertNotNull(jar.getEntry("META-INF/native/liborg_heronbridge_shaded_io_grpc_netty_shaded_"
           + "netty_transport_native_epoll_x86_64.so"));
       Enumeration<JarEntry> entries = jar.entries();
@@ -68,8 +78,12 @@ class FinishedJarIT {
           References references = References.of(in.readAllBytes());
           assertTrue(references.version <= JAVA_8, entry::getName);
           boolean ours = !entry.getName().startsWith("org/heronbridge/shaded/");
+          boolean health = entry.getName().startsWith(HEALTH);
           for (String reference : references.names) {
-            if (!allowed.matcher(reference).matches()
+            if (!health && reference.startsWith(HEALTH)) {
+              wrong.computeIfAbsent(reference, key -> new TreeSet<>()).add(entry.getName());
+            }
+            if (!(health ? inHealth : allowed).matcher(reference).matches()
                 && (ours || !OPTIONAL.matcher(reference).matches())) {
               wrong.computeIfAbsent(reference, key -> new TreeSet<>()).add(entry.getName());
             }

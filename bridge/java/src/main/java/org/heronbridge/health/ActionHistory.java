@@ -1,0 +1,166 @@
+package org.heronbridge.health;
+
+import com.google.protobuf.ByteString;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
+import org.heronbridge.wire.Action;
+import org.heronbridge.wire.ActionOutcome;
+import org.heronbridge.wire.PastAction;
+
+/**
+ * What was done to a topology, whether it helped, and when something may be done again.
+ *
+ * <p>After the policy's start and after every change of the plan, by whomever, a whole window has to
+ * go by before anything is judged: its counters would mix what was with what is.
+ */
+final class ActionHistory {
+
+  /** For which a topology is not itself after an update: it stops, and then works off what waits. */
+  static final Duration SETTLING = Duration.ofMinutes(1);
+
+  /** Older ones are forgotten; the bridge gets them with every request. */
+  private static final int MOST_KEPT = 100;
+  /** Times that the scheduler may refuse an action before it is not tried again. */
+  private static final int MOST_REFUSALS = 2;
+
+  private final Duration window;
+  private final Duration cooldown;
+  private final Deque<PastAction.Builder> past = new ArrayDeque<>();
+  private final Map<String, Integer> refusals = new HashMap<>();
+  private Instant start;
+  private Instant quietUntil;
+  private Instant lastAction;
+  private ByteString plan;
+  private PastAction.Builder pending;
+  private SortedSet<String> pendingBottlenecks;
+
+  /**
+   * A history in which nothing was done.
+   *
+   * @param window over which is measured
+   * @param cooldown between two actions
+   */
+  ActionHistory(Duration window, Duration cooldown) {
+    this.window = window;
+    this.cooldown = cooldown;
+  }
+
+  /**
+   * Takes note of the plan that runs.
+   *
+   * @return whether somebody else has changed it since it was noted last
+   */
+  boolean noteRunning(ByteString runningPlan, Instant now) {
+    boolean changed = plan != null && !plan.equals(runningPlan);
+    if (start == null) {
+      start = now;
+      quietUntil = now.plus(window);
+    }
+    if (changed) {
+      // Whatever the outcome will be, it is not that of our action alone.
+      pending = null;
+      quietUntil = now.plus(SETTLING).plus(window);
+    }
+    plan = runningPlan;
+    return changed;
+  }
+
+  /** Whether what is measured now may stem from another plan. */
+  boolean isTooEarly(Instant now) {
+    return now.isBefore(quietUntil);
+  }
+
+  /** When the next action may be taken; never null. */
+  Instant nextAction() {
+    return lastAction == null ? start : lastAction.plus(cooldown);
+  }
+
+  /**
+   * Decides whether the last action helped, once what is measured stems from after it.
+   *
+   * @param bottlenecks components that hold the spouts back now
+   * @return the action with its outcome; null when there is nothing to decide
+   */
+  PastAction judge(Collection<String> bottlenecks, Instant now) {
+    if (pending == null || isTooEarly(now)) {
+      return null;
+    }
+    // One that took instances away helped when nothing holds the spouts back; another one when the
+    // component that did no longer does, even if the next one does now.
+    boolean helped = pendingBottlenecks.isEmpty()
+        ? bottlenecks.isEmpty() : Collections.disjoint(pendingBottlenecks, bottlenecks);
+    pending.setOutcome(helped ? ActionOutcome.HELPED : ActionOutcome.DID_NOT_HELP);
+    PastAction judged = pending.build();
+    pending = null;
+    return judged;
+  }
+
+  /** Whether an action was taken from the same state before and did not help. */
+  boolean didNotHelp(String fingerprint) {
+    return past.stream().anyMatch(action -> action.getFingerprint().equals(fingerprint)
+        && action.getOutcome() == ActionOutcome.DID_NOT_HELP);
+  }
+
+  /**
+   * Takes note of an action.
+   *
+   * @param bottlenecks components that it is meant to help; empty: none, it takes instances away
+   * @param now when it was over
+   */
+  void done(Action action, Map<String, Integer> before, Set<String> bottlenecks, Instant now) {
+    pending = entry(action, before, now);
+    pendingBottlenecks = new TreeSet<>(bottlenecks);
+    add(pending);
+    lastAction = now;
+    quietUntil = now.plus(SETTLING).plus(window);
+    // What is read next: schedulers number containers and size them in their own way.
+    plan = null;
+  }
+
+  /** Takes note of an action that the scheduler refused: it is tried once more, and then no longer. */
+  void refused(Action action, Map<String, Integer> before, Instant now) {
+    lastAction = now;
+    if (refusals.merge(action.getFingerprint(), 1, Integer::sum) >= MOST_REFUSALS) {
+      add(entry(action, before, now).setOutcome(ActionOutcome.DID_NOT_HELP));
+    }
+  }
+
+  /** Everything that was done, for the bridge. */
+  List<PastAction> past() {
+    List<PastAction> all = new ArrayList<>();
+    past.forEach(action -> all.add(action.build()));
+    return all;
+  }
+
+  /** Seconds since the start, the clock of {@link PastAction#getAtS()}. */
+  double seconds(Instant now) {
+    return Duration.between(start, now).toMillis() / 1000.0;
+  }
+
+  private PastAction.Builder entry(Action action, Map<String, Integer> before, Instant now) {
+    return PastAction.newBuilder()
+        .setFingerprint(action.getFingerprint())
+        .setKind(action.getKind())
+        .setAtS(seconds(now))
+        .putAllBefore(before)
+        .putAllAfter(action.getParallelismMap());
+  }
+
+  private void add(PastAction.Builder action) {
+    past.addLast(action);
+    if (past.size() > MOST_KEPT) {
+      past.removeFirst();
+    }
+  }
+}

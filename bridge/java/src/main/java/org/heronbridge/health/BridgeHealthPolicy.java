@@ -1,0 +1,148 @@
+package org.heronbridge.health;
+
+import com.microsoft.dhalion.api.IDetector;
+import com.microsoft.dhalion.api.IDiagnoser;
+import com.microsoft.dhalion.api.ISensor;
+import com.microsoft.dhalion.api.MetricsProvider;
+import com.microsoft.dhalion.core.Measurement;
+import com.microsoft.dhalion.core.Symptom;
+import com.microsoft.dhalion.events.EventManager;
+import com.microsoft.dhalion.policy.HealthPolicyImpl;
+import com.twitter.heron.healthmgr.HealthPolicyConfig;
+import com.twitter.heron.healthmgr.detectors.BackPressureDetector;
+import com.twitter.heron.healthmgr.detectors.LargeWaitQueueDetector;
+import com.twitter.heron.healthmgr.detectors.ProcessingRateSkewDetector;
+import com.twitter.heron.healthmgr.detectors.WaitQueueSkewDetector;
+import com.twitter.heron.healthmgr.diagnosers.DataSkewDiagnoser;
+import com.twitter.heron.healthmgr.diagnosers.SlowInstanceDiagnoser;
+import com.twitter.heron.healthmgr.diagnosers.UnderProvisioningDiagnoser;
+import com.twitter.heron.healthmgr.sensors.BackPressureSensor;
+import com.twitter.heron.healthmgr.sensors.BufferSizeSensor;
+import com.twitter.heron.healthmgr.sensors.ExecuteCountSensor;
+import com.twitter.heron.scheduler.client.ISchedulerClient;
+import com.twitter.heron.spi.common.Config;
+import com.twitter.heron.spi.statemgr.SchedulerStateManagerAdaptor;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.Locale;
+import javax.inject.Inject;
+import javax.inject.Named;
+import org.heronbridge.AdviceClient;
+
+/**
+ * Keeps a topology healthy by what the bridge predicts, not by trial: senses and diagnoses with
+ * Heron's own parts, has the bridge judge what could be done, and does it only when it is predicted to
+ * clear the symptoms. Named in healthmgr.yaml as {@code health.policy.class}.
+ *
+ * <p>Only the health manager loads this class: nothing else of Heron has Dhalion on its class path.
+ */
+public class BridgeHealthPolicy extends HealthPolicyImpl {
+
+  private final CycleView view;
+  private final Clock clock;
+
+  /** Made by the health manager; see HealthManager.java, constructPolicySpecificModule. */
+  @Inject
+  public BridgeHealthPolicy(
+      @Named("TOPOLOGY_NAME") String topologyName,
+      HealthPolicyConfig policyConfig,
+      Config config,
+      EventManager events,
+      SchedulerStateManagerAdaptor stateManager,
+      ISchedulerClient scheduler,
+      MetricsProvider metrics,
+      BackPressureSensor backPressureSensor,
+      BufferSizeSensor bufferSizeSensor,
+      ExecuteCountSensor executeCountSensor,
+      BackPressureDetector backPressureDetector,
+      LargeWaitQueueDetector largeWaitQueueDetector,
+      ProcessingRateSkewDetector rateSkewDetector,
+      WaitQueueSkewDetector waitQueueSkewDetector,
+      UnderProvisioningDiagnoser underProvisioningDiagnoser,
+      DataSkewDiagnoser dataSkewDiagnoser,
+      SlowInstanceDiagnoser slowInstanceDiagnoser) {
+    this(topologyName, policyConfig, config, events, stateManager, scheduler, metrics,
+        backPressureSensor, backPressureDetector,
+        new ISensor[] {bufferSizeSensor, executeCountSensor},
+        new IDetector[] {largeWaitQueueDetector, rateSkewDetector, waitQueueSkewDetector},
+        new IDiagnoser[] {underProvisioningDiagnoser, dataSkewDiagnoser, slowInstanceDiagnoser},
+        Clock.systemUTC());
+  }
+
+  /** As {@link #BridgeHealthPolicy}, with the time of the caller's choice. */
+  BridgeHealthPolicy(
+      String topologyName,
+      HealthPolicyConfig policyConfig,
+      Config config,
+      EventManager events,
+      SchedulerStateManagerAdaptor stateManager,
+      ISchedulerClient scheduler,
+      MetricsProvider metrics,
+      ISensor backPressureSensor,
+      IDetector backPressureDetector,
+      ISensor[] moreSensors,
+      IDetector[] moreDetectors,
+      IDiagnoser[] diagnosers,
+      Clock clock) {
+    this.clock = clock;
+    HealthSettings settings = new HealthSettings(policyConfig::getConfig);
+    HealthLog log = new HealthLog(topologyName);
+    LoadSensor loadSensor = new LoadSensor(
+        metrics, () -> RunningTopology.read(stateManager, topologyName), settings.window());
+    view = new CycleView(loadSensor, longer(settings.window(), heronsWindow(policyConfig)));
+    AdviceClient bridge = new AdviceClient(config, policyConfig::getConfig);
+
+    Guard needed = new Guard(view::failed);
+    registerSensors(needed.around(loadSensor), needed.around(backPressureSensor));
+    registerDetectors(needed.around(backPressureDetector));
+    // What these see is of use, but most of it is not measured unless metrics_sinks.yaml is extended.
+    Guard helpful = new Guard(new HealthLog(topologyName)::hindered);
+    for (ISensor sensor : moreSensors) {
+      registerSensors(helpful.around(sensor));
+    }
+    for (IDetector detector : moreDetectors) {
+      registerDetectors(helpful.around(detector));
+    }
+    for (IDiagnoser diagnoser : diagnosers) {
+      registerDiagnosers(new OneBottleneckAtATime(helpful.around(diagnoser)));
+    }
+    registerResolvers(new AdvisedResolver(settings, bridge, view,
+        new Deployment(topologyName, scheduler, events), log, clock));
+    setPolicyExecutionInterval(settings.interval());
+    log.said("the policy asks the bridge at " + bridge.address() + " every "
+        + settings.interval().toMillis() / 1000 + " s when something is wrong, "
+        + settings.mode().name().toLowerCase(Locale.ROOT) + ", at most one action in "
+        + settings.cooldown().toMillis() / 1000 + " s");
+  }
+
+  @Override
+  public Collection<Measurement> executeSensors() {
+    Collection<Measurement> found = super.executeSensors();
+    view.measured(found);
+    return found;
+  }
+
+  @Override
+  public Collection<Symptom> executeDetectors(Collection<Measurement> measurements) {
+    Collection<Symptom> found = super.executeDetectors(measurements);
+    view.detected(found);
+    return found;
+  }
+
+  @Override
+  public Instant getNextCheckpoint() {
+    return clock.instant();
+  }
+
+  /** Over which Heron's sensor of back-pressure averages (BaseSensor.java): 300 s unless stated. */
+  private static Duration heronsWindow(HealthPolicyConfig policyConfig) {
+    Object stated = policyConfig.getConfig("BackPressureSensor.duration");
+    return Duration.ofSeconds(stated instanceof Number ? ((Number) stated).longValue() : 300);
+  }
+
+  private static Duration longer(Duration one, Duration other) {
+    return one.compareTo(other) >= 0 ? one : other;
+  }
+}

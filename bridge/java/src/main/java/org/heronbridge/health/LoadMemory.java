@@ -1,0 +1,75 @@
+package org.heronbridge.health;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/**
+ * The highest load of a stretch of time. Instances are taken away only when they were not needed in
+ * all of it, so that a load that swings does not take the topology along.
+ */
+final class LoadMemory {
+
+  private final Duration stretch;
+  /** Times and rates; a rate that a later one exceeds is of no use. */
+  private final Deque<Entry> entries = new ArrayDeque<>();
+  private Instant since;
+
+  /**
+   * A memory.
+   *
+   * @param stretch its length; null: nothing is remembered
+   */
+  LoadMemory(Duration stretch) {
+    this.stretch = stretch;
+  }
+
+  /** Takes note of a rate that was on offer. */
+  void note(Instant now, double ratePerS) {
+    if (stretch == null) {
+      return;
+    }
+    since = since == null ? now : since;
+    while (!entries.isEmpty() && entries.peekLast().ratePerS <= ratePerS) {
+      entries.removeLast();
+    }
+    entries.addLast(new Entry(now, ratePerS));
+    while (entries.peekFirst().at.isBefore(now.minus(stretch))) {
+      entries.removeFirst();
+    }
+  }
+
+  /** Begins anew: the topology needed all that it has. */
+  void forget() {
+    since = null;
+    entries.clear();
+  }
+
+  /**
+   * Whether the memory is full, and its highest rate will not be forgotten in a moment, which would
+   * make two steps of what can be one.
+   *
+   * @param moment a little part of the stretch
+   */
+  boolean isFull(Instant now, Duration moment) {
+    return since != null && !since.plus(stretch).isAfter(now)
+        && !entries.peekFirst().at.isBefore(now.minus(stretch).plus(moment));
+  }
+
+  /** The highest rate in it. */
+  double highestPerS() {
+    return entries.isEmpty() ? 0 : entries.peekFirst().ratePerS;
+  }
+
+  private static final class Entry {
+
+    private final Instant at;
+    private final double ratePerS;
+
+    Entry(Instant at, double ratePerS) {
+      this.at = at;
+      this.ratePerS = ratePerS;
+    }
+  }
+}

@@ -1,0 +1,108 @@
+package org.heronbridge.health;
+
+import com.microsoft.dhalion.api.ISensor;
+import com.microsoft.dhalion.api.MetricsProvider;
+import com.microsoft.dhalion.core.Measurement;
+import com.microsoft.dhalion.policy.PoliciesExecutor.ExecutionContext;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.heronbridge.wire.StreamId;
+
+/**
+ * Measures the load, which Heron's own sensors do not: tuples that spouts emit, tuples that bolts
+ * execute and the time they take, by stream and instance, and how long stream managers held the
+ * spouts back.
+ *
+ * <p>All of these are in the whitelist that Heron ships (conf/local/metrics_sinks.yaml). Counters are
+ * sums over the minutes of the window, or over all of it where the metrics cache answers.
+ */
+final class LoadSensor implements ISensor {
+
+  /** Tuples, by stream. */
+  static final String EMITTED = "__emit-count/";
+  /** Tuples, by source and stream. */
+  static final String EXECUTED = "__execute-count/";
+  /** Mean time per tuple in nanoseconds, by source and stream. */
+  static final String EXECUTE_NS = "__execute-latency/";
+  /** Milliseconds for which instances of a container held the spouts back. */
+  static final String HELD_BACK_MS = "__server/__time_spent_back_pressure_initiated";
+  /** Under which Heron keeps the metrics of stream managers. */
+  static final String STREAM_MANAGERS = "__stmgr__";
+
+  private final MetricsProvider metrics;
+  private final Callable<RunningTopology> reader;
+  private final Duration window;
+  private ExecutionContext context;
+  private RunningTopology running;
+
+  /**
+   * A sensor.
+   *
+   * @param reader reads the topology and its plan
+   * @param window for which counters are asked
+   */
+  LoadSensor(MetricsProvider metrics, Callable<RunningTopology> reader, Duration window) {
+    this.metrics = metrics;
+    this.reader = reader;
+    this.window = window;
+  }
+
+  /** The topology that was measured last; null when it could not be read. */
+  RunningTopology running() {
+    return running;
+  }
+
+  /** For which counters are asked. */
+  Duration window() {
+    return window;
+  }
+
+  @Override
+  public void initialize(ExecutionContext executionContext) {
+    context = executionContext;
+  }
+
+  @Override
+  public Collection<Measurement> fetch() {
+    running = null;
+    RunningTopology read;
+    try {
+      read = reader.call();
+    } catch (RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e.getMessage(), e);
+    }
+    Instant now = context.checkpoint();
+    List<Measurement> found = new ArrayList<>();
+    for (Map.Entry<String, List<String>> spout : read.spouts().entrySet()) {
+      List<String> names = new ArrayList<>();
+      spout.getValue().forEach(stream -> names.add(EMITTED + stream));
+      found.addAll(measured(now, names, spout.getKey()));
+    }
+    for (Map.Entry<String, List<StreamId>> bolt : read.bolts().entrySet()) {
+      List<String> names = new ArrayList<>();
+      for (StreamId stream : bolt.getValue()) {
+        String suffix = stream.getComponentName() + "/" + stream.getId();
+        names.add(EXECUTED + suffix);
+        names.add(EXECUTE_NS + suffix);
+      }
+      found.addAll(measured(now, names, bolt.getKey()));
+    }
+    found.addAll(measured(now, Collections.singletonList(HELD_BACK_MS), STREAM_MANAGERS));
+    running = read;
+    return found;
+  }
+
+  private Collection<Measurement> measured(Instant now, List<String> names, String component) {
+    Collection<Measurement> found =
+        metrics.getMeasurements(now, window, names, Collections.singletonList(component));
+    return found == null ? Collections.emptyList() : found;
+  }
+}

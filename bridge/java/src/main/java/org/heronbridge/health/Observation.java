@@ -1,0 +1,298 @@
+package org.heronbridge.health;
+
+import com.microsoft.dhalion.core.Diagnosis;
+import com.microsoft.dhalion.core.Measurement;
+import com.microsoft.dhalion.core.Symptom;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SortedSet;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.heronbridge.wire.AdviseRequest;
+import org.heronbridge.wire.ComponentLoad;
+import org.heronbridge.wire.InstanceLoad;
+import org.heronbridge.wire.StreamId;
+import org.heronbridge.wire.SymptomKind;
+
+/** What was seen of a running topology in one cycle, in the words of the bridge. */
+final class Observation {
+
+  /** Times the middle service time of its siblings, from which an instance is called slow. */
+  private static final double SLOW = 1.5;
+  /** With more, the load on offer would be a guess. */
+  private static final double HIGHEST_HELD_BACK = 0.95;
+  private static final double NS = 1e-9;
+  private static final double MS = 1e-3;
+
+  private final RunningTopology running;
+  private final Duration window;
+  private final Map<String, ComponentLoad.Builder> components = new TreeMap<>();
+  private final SortedSet<String> uncounted = new TreeSet<>();
+  private final Map<Integer, InstanceLoad.Builder> instances = new TreeMap<>();
+  private final List<org.heronbridge.wire.Symptom> symptoms = new ArrayList<>();
+  private final SortedSet<String> bottlenecks = new TreeSet<>();
+  private double emittedPerS;
+  private double heldBackShare;
+
+  /**
+   * An observation.
+   *
+   * @param running the topology and the plan with which it was made
+   * @param window that counters were asked for
+   */
+  Observation(
+      RunningTopology running,
+      Collection<Measurement> measurements,
+      Collection<Symptom> found,
+      Collection<Diagnosis> diagnoses,
+      Duration window) {
+    this.running = running;
+    this.window = window;
+    running.spouts().forEach((spout, streams) -> readSpout(measurements, spout, streams));
+    running.bolts().forEach((bolt, streams) -> readBolt(measurements, bolt, streams));
+    readBackPressure(measurements);
+    readSymptoms(found, diagnoses);
+  }
+
+  /** Spouts of which no counter is known. */
+  SortedSet<String> uncountedSpouts() {
+    return Collections.unmodifiableSortedSet(uncounted);
+  }
+
+  /** Components that hold the spouts back. */
+  SortedSet<String> bottlenecks() {
+    return Collections.unmodifiableSortedSet(bottlenecks);
+  }
+
+  /** Symptoms of a topology that does not keep up; empty when it does. */
+  List<org.heronbridge.wire.Symptom> symptoms() {
+    return Collections.unmodifiableList(symptoms);
+  }
+
+  /** Tuples per second that the spouts would emit if nothing held them back, as far as is known. */
+  double offeredPerS() {
+    return emittedPerS / (1 - Math.min(heldBackShare, HIGHEST_HELD_BACK));
+  }
+
+  /**
+   * Bolts of which one instance less would still carry a rate.
+   *
+   * @param ratePerS over all spouts
+   * @param headroom share of capacity that shall stay free
+   */
+  List<org.heronbridge.wire.Symptom> overProvisioned(double ratePerS, double headroom) {
+    List<org.heronbridge.wire.Symptom> found = new ArrayList<>();
+    double growth = emittedPerS > 0 ? Math.max(1, ratePerS / emittedPerS) : 1;
+    for (String bolt : running.bolts().keySet()) {
+      ComponentLoad.Builder load = components.get(bolt);
+      int number = running.parallelism().getOrDefault(bolt, 0);
+      if (load != null && load.hasServiceS() && number > 1 && load.getTuplesPerS() > 0
+          && load.getTuplesPerS() * growth * load.getServiceS() <= (number - 1) * (1 - headroom)) {
+        found.add(org.heronbridge.wire.Symptom.newBuilder()
+            .setKind(SymptomKind.OVER_PROVISIONED).setComponent(bolt).build());
+      }
+    }
+    return found;
+  }
+
+  /** Adds what was observed of components and instances. */
+  void addTo(AdviseRequest.Builder request) {
+    components.values().forEach(request::addComponents);
+    instances.values().forEach(request::addInstances);
+  }
+
+  /** Symptoms in words. */
+  static String words(List<org.heronbridge.wire.Symptom> symptoms) {
+    List<String> words = new ArrayList<>();
+    for (org.heronbridge.wire.Symptom symptom : symptoms) {
+      String text = symptom.getKind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+      if (!symptom.getComponent().isEmpty()) {
+        text += " at " + symptom.getComponent();
+      }
+      if (symptom.getKind() == SymptomKind.BACK_PRESSURE) {
+        text += " (" + Math.round(symptom.getBackPressureShare() * 100) + " % of the time)";
+      }
+      words.add(text);
+    }
+    return String.join(", ", words);
+  }
+
+  private void readSpout(Collection<Measurement> measurements, String spout, List<String> streams) {
+    Counters counters = Counters.of(measurements, spout, window, LoadSensor.EMITTED);
+    // A spout's base tuple is one of its busiest stream.
+    String busiest = null;
+    for (String stream : streams) {
+      String metric = LoadSensor.EMITTED + stream;
+      if (busiest == null || counters.perSecond(metric) > counters.perSecond(busiest)) {
+        busiest = metric;
+      }
+    }
+    if (busiest == null || !counters.isKnown()) {
+      uncounted.add(spout);
+      return;
+    }
+    double rate = counters.perSecond(busiest);
+    emittedPerS += rate;
+    components.put(spout, ComponentLoad.newBuilder().setComponent(spout).setTuplesPerS(rate));
+    for (String id : counters.instances(busiest)) {
+      instance(spout, id).setTuplesPerS(counters.perSecond(busiest, id));
+    }
+  }
+
+  private void readBolt(Collection<Measurement> measurements, String bolt, List<StreamId> streams) {
+    Counters counters = Counters.of(measurements, bolt, window, LoadSensor.EXECUTED);
+    if (!counters.isKnown()) {
+      return;
+    }
+    double rate = 0;
+    double spentNs = 0;
+    double tuples = 0;
+    Map<String, double[]> byInstance = new HashMap<>();
+    for (StreamId stream : streams) {
+      String suffix = stream.getComponentName() + "/" + stream.getId();
+      String executed = LoadSensor.EXECUTED + suffix;
+      String latency = LoadSensor.EXECUTE_NS + suffix;
+      for (String id : counters.instances(executed)) {
+        double[] sums = byInstance.computeIfAbsent(id, key -> new double[3]);
+        sums[0] += counters.perSecond(executed, id);
+        sums[1] += counters.product(executed, latency, id);
+        sums[2] += counters.sumWhere(executed, latency, id);
+      }
+    }
+    for (Map.Entry<String, double[]> entry : byInstance.entrySet()) {
+      double[] sums = entry.getValue();
+      rate += sums[0];
+      spentNs += sums[1];
+      tuples += sums[2];
+      InstanceLoad.Builder instance = instance(bolt, entry.getKey());
+      instance.setTuplesPerS(sums[0]);
+      if (sums[2] > 0) {
+        instance.setServiceS(sums[1] / sums[2] * NS);
+      }
+    }
+    ComponentLoad.Builder load =
+        ComponentLoad.newBuilder().setComponent(bolt).setTuplesPerS(rate);
+    if (tuples > 0) {
+      load.setServiceS(spentNs / tuples * NS);
+    }
+    components.put(bolt, load);
+  }
+
+  private void readBackPressure(Collection<Measurement> measurements) {
+    Counters managers = Counters.of(
+        measurements, LoadSensor.STREAM_MANAGERS, window, LoadSensor.HELD_BACK_MS);
+    for (String manager : managers.instances(LoadSensor.HELD_BACK_MS)) {
+      heldBackShare = Math.max(
+          heldBackShare, managers.perSecond(LoadSensor.HELD_BACK_MS, manager) * MS);
+    }
+    for (Measurement measurement : measurements) {
+      if (measurement.type().equals(HeronHealth.BACK_PRESSURE_MS)) {
+        double share = Math.min(1, measurement.value() * MS);
+        heldBackShare = Math.max(heldBackShare, share);
+        if (share > 0) {
+          instance(measurement.component(), measurement.instance()).setBackPressureShare(share);
+        }
+      }
+    }
+    heldBackShare = Math.min(1, heldBackShare);
+  }
+
+  private void readSymptoms(Collection<Symptom> found, Collection<Diagnosis> diagnoses) {
+    for (Symptom symptom : found) {
+      if (symptom.type().equals(HeronHealth.COMPONENT_BACK_PRESSURE)) {
+        bottlenecks.addAll(symptom.assignments());
+      }
+    }
+    bottlenecks.retainAll(running.parallelism().keySet());
+    for (String component : bottlenecks) {
+      symptoms.add(backPressure(component));
+    }
+    Map<String, SortedSet<Integer>> skewed = new TreeMap<>();
+    Map<String, SortedSet<Integer>> slow = new TreeMap<>();
+    for (Symptom symptom : found) {
+      if (symptom.type().equals(HeronHealth.RATE_SKEW)) {
+        assign(symptom.assignments(), skewed);
+      }
+    }
+    for (Diagnosis diagnosis : diagnoses) {
+      if (diagnosis.type().equals(HeronHealth.DATA_SKEW)) {
+        assign(diagnosis.assignments(), skewed);
+      } else if (diagnosis.type().equals(HeronHealth.SLOW_INSTANCE)) {
+        assign(diagnosis.assignments(), slow);
+      }
+    }
+    for (String component : bottlenecks) {
+      SortedSet<Integer> tasks = slowTasks(component);
+      if (!tasks.isEmpty()) {
+        slow.computeIfAbsent(component, key -> new TreeSet<>()).addAll(tasks);
+      }
+    }
+    skewed.forEach((component, tasks) -> add(SymptomKind.DATA_SKEW, component, tasks));
+    slow.forEach((component, tasks) -> add(SymptomKind.SLOW_INSTANCE, component, tasks));
+  }
+
+  /** The share of the component's instances, or all of the held-back time where it is the only one. */
+  private org.heronbridge.wire.Symptom backPressure(String component) {
+    double share = bottlenecks.size() == 1 ? heldBackShare : 0;
+    org.heronbridge.wire.Symptom.Builder symptom = org.heronbridge.wire.Symptom.newBuilder()
+        .setKind(SymptomKind.BACK_PRESSURE).setComponent(component);
+    for (InstanceLoad.Builder load : instances.values()) {
+      if (load.getBackPressureShare() > 0
+          && component.equals(running.components().get(load.getTaskId()))) {
+        symptom.addTaskIds(load.getTaskId());
+        share = Math.max(share, load.getBackPressureShare());
+      }
+    }
+    return symptom.setBackPressureShare(share).build();
+  }
+
+  /** Instances that take much longer per tuple than the middle one of the others. */
+  private SortedSet<Integer> slowTasks(String component) {
+    SortedSet<Integer> slow = new TreeSet<>();
+    for (InstanceLoad.Builder load : instances.values()) {
+      List<Double> others = new ArrayList<>();
+      for (InstanceLoad.Builder other : instances.values()) {
+        if (other != load && other.hasServiceS()
+            && component.equals(running.components().get(other.getTaskId()))) {
+          others.add(other.getServiceS());
+        }
+      }
+      Collections.sort(others);
+      if (load.hasServiceS() && !others.isEmpty()
+          && component.equals(running.components().get(load.getTaskId()))
+          && load.getServiceS() >= SLOW * others.get(others.size() / 2)) {
+        slow.add(load.getTaskId());
+      }
+    }
+    return slow;
+  }
+
+  private void assign(Collection<String> instanceIds, Map<String, SortedSet<Integer>> to) {
+    for (String id : instanceIds) {
+      int task = HeronHealth.task(id);
+      String component = running.components().get(task);
+      if (bottlenecks.contains(component == null ? "" : component)) {
+        to.computeIfAbsent(component, key -> new TreeSet<>()).add(task);
+      }
+    }
+  }
+
+  private void add(SymptomKind kind, String component, SortedSet<Integer> tasks) {
+    symptoms.add(org.heronbridge.wire.Symptom.newBuilder()
+        .setKind(kind).setComponent(component).addAllTaskIds(tasks).build());
+  }
+
+  /** What is known of an instance; of one that no longer runs, it is forgotten at once. */
+  private InstanceLoad.Builder instance(String component, String id) {
+    int task = HeronHealth.task(id);
+    return component.equals(running.components().get(task))
+        ? instances.computeIfAbsent(task, key -> InstanceLoad.newBuilder().setTaskId(key))
+        : InstanceLoad.newBuilder();
+  }
+}

@@ -71,6 +71,9 @@ class Figures:
     """In use by all instances together."""
 
 
+NOTHING_MEASURED = Figures(0.0, {}, {}, {}, None, None)
+
+
 def measured(tracker: Tracker, topology: Topology, component: str, now_s: int) -> Figures:
     """Ask for the metrics of one component. Raises Unreachable."""
     out = {s.stream_id for s in topology.streams if s.source == component}

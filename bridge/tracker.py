@@ -24,7 +24,14 @@ from pydantic import BaseModel, Field, ValidationError
 from bridge.errors import Unreachable
 from bridge.heron_costs import shipped_costs
 from bridge.topology_source import TRACKER_PREFIX
-from bridge.tracked_load import Timeline, held_back_share, measured, measured_profile, notes
+from bridge.tracked_load import (
+    NOTHING_MEASURED,
+    Timeline,
+    held_back_share,
+    measured,
+    measured_profile,
+    notes,
+)
 from bridge.workload import Workload, describe
 from packing.constraints import read_constraints
 from packing.errors import InvalidRequest
@@ -219,9 +226,10 @@ def read_topology(
 ) -> Workload:
     """The topology at the parallelism it runs at, its plan, and the load of the last minutes.
 
-    `done` hears of every answer. What is not measured stays unknown in the profile. Raises
-    Unreachable when the Tracker cannot be reached, does not know the topology, or answers in
-    another form than Heron's; InvalidRequest when what it tells contradicts itself.
+    `done` hears of every answer. What is not measured stays unknown in the profile, and the notes
+    say why metrics were not told. Raises Unreachable when the Tracker cannot be reached, does not
+    know the topology, or answers in another form than Heron's; InvalidRequest when what it tells
+    contradicts itself.
     """
     tracker = _Tracker(where, timeout_s)
     logical = tracker.ask("logicalplan", _LogicalPlan)
@@ -249,8 +257,14 @@ def read_topology(
         asked = [pool.submit(measured, tracker, topology, name, int(now_s())) for name in names]
         held = pool.submit(held_back_share, tracker, int(now_s()))
         figures = {}
+        trouble: tuple[str, ...] = ()
         for name, answer in zip(names, asked, strict=True):
-            figures[name] = answer.result()
+            try:
+                figures[name] = answer.result()
+            except Unreachable as error:
+                # The topology and its plan are known all the same.
+                figures[name] = NOTHING_MEASURED
+                trouble = (str(error),)
             done(f"metrics of {name}")
         held_back = held.result()
     profile = measured_profile(topology, running, figures, shipped_costs().costs)
@@ -260,7 +274,7 @@ def read_topology(
         read_constraints(stated, names),
         profile,
         running=running,
-        notes=notes(figures, held_back),
+        notes=(*notes(figures, held_back), *trouble),
     )
 
 

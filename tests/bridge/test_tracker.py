@@ -195,6 +195,14 @@ def test_without_metrics_the_load_is_not_known() -> None:
     assert "no metrics were told" in found.notes[0]
 
 
+def test_a_topology_whose_metrics_nobody_tells_is_planned_all_the_same() -> None:
+    with serving(told(**{"metrics/timeline": None})) as (url, _):
+        found = read_topology(where(url), now_s=lambda: NOW_S)
+    assert found.running == RUNNING
+    assert not found.profile.knows_load(TOPOLOGY)
+    assert "did not tell the metricstimeline of local/default/words" in found.notes[-1]
+
+
 def test_granted_sizes_are_read_where_there_are_any() -> None:
     granted = {1: Resources(7.0, 9 * GIB, GIB)}
     scheduled = plan(

@@ -145,7 +145,7 @@ def _tiles(prediction: Prediction, instances: int) -> Markup:
     ]
     if prediction.sustainable_load_factor is not None:
         figures.append((times(prediction.sustainable_load_factor), "of the load offered"))
-    if prediction.throughput_per_s is not None:
+    if prediction.throughput_per_s:  # 0 where every bolt emits
         figures.append((per_second(prediction.throughput_per_s), "at the sinks"))
     if when is not None:
         figures.append((duration(when.mean_s), "mean latency"))

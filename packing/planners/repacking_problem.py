@@ -8,6 +8,7 @@ of other components any may stop but the lowest task of one that reads a GLOBAL 
 
 from __future__ import annotations
 
+import enum
 import math
 from functools import cached_property
 
@@ -30,6 +31,14 @@ from packing.topology import Grouping
 
 SIZES_PER_COMPONENT = 4
 """Running instances of a component that differ in more sizes count as large as the largest."""
+
+
+class Room(enum.Enum):
+    """How far containers may be filled, from what is preferred to what is possible."""
+
+    PADDED = "what they were granted, less padding"
+    GRANTED = "what they were granted"
+    STATED = "what the user states, or anything"
 
 
 class RequestedRepack:
@@ -277,21 +286,23 @@ class RequestedRepack:
             by_size = np.nan_to_num(extra / current.granted.max(axis=0), posinf=0.0)
         return max(even - current.container_count, math.ceil(float(by_size.max())), 0)
 
-    def update(self, added: int, largest: bool = False) -> Update:
-        """The update with `added` containers more, at the sizes that containers should have, or at
-        the `largest` they may."""
+    def update(self, added: int, room: Room = Room.PADDED) -> Update:
+        """The update with `added` containers more, which may be filled as `room` says."""
         request = self.request
         running, new = self._room
         capacity = np.vstack([running, np.tile(new, (added, 1))])
-        if largest:
+        if room is not Room.PADDED:
+            most = hard_limit(request)
+            if room is Room.GRANTED:
+                most = np.minimum(most, self._granted(added) + 1e-9)
             extra = np.vstack([self._taken_for_more, np.zeros((added, 3))])
-            capacity = np.maximum(capacity, hard_limit(request) + extra)
+            capacity = np.maximum(capacity, most + extra)
         count = len(capacity)
         home = np.hstack([self.home, np.zeros((len(self.component), added), dtype=np.int64)])
         started = np.array([len(fresh) for fresh in self.fresh], dtype=np.int64)
         supply = home.sum(axis=1) + started
         stated = request.constraints.max_instances
-        most = int(supply.sum()) if stated is None else stated
+        count_limit = int(supply.sum()) if stated is None else stated
         wanted = request.container_count
         return Update(
             problem=PackingProblem(
@@ -299,7 +310,7 @@ class RequestedRepack:
                 supply=supply,
                 needs=self.needs,
                 capacity=capacity,
-                most=np.full(count, most, dtype=np.int64),
+                most=np.full(count, count_limit, dtype=np.int64),
                 load=self.load[:, None],
                 component_of=self.component,
                 spread=self._spread,
@@ -326,6 +337,13 @@ class RequestedRepack:
         if self.request.scheduler.keeps_contiguous_ids:
             return Removable.HIGHEST
         return Removable.ANY
+
+    def _granted(self, added: int) -> Floats:
+        """What containers have, and added ones would get, without a padding; (C, 3)."""
+        granted = self.current.granted
+        if self.request.scheduler.homogeneous:
+            granted = np.tile(granted.max(axis=0), (len(granted), 1))
+        return np.vstack([granted, np.tile(self._room[1], (added, 1))])
 
     def _cores(self, added: int) -> Floats | None:
         """Quotas that loads are measured against; None where the load is not known."""

@@ -13,7 +13,7 @@ from packing.errors import Infeasible
 from packing.model import predict_counts
 from packing.objective import HEADROOM
 from packing.plan import Plan
-from packing.planners.repacking_problem import RequestedRepack
+from packing.planners.repacking_problem import RequestedRepack, Room
 from packing.request import Request
 from packing.search.repack import (
     Judge,
@@ -176,8 +176,8 @@ def _least(requested: RequestedRepack, judge: Judge, enough: float) -> tuple[Upd
     if wanted is not None or request.scheduler.container_set_fixed:
         added = 0 if wanted is None else max(0, wanted - running)
         closing = 0 if wanted is None else max(0, running - wanted)
-        for largest in (False, True):
-            for update in ways_to_give_up(requested.update(added, largest), closing):
+        for room in Room:
+            for update in ways_to_give_up(requested.update(added, room), closing):
                 states = least_disturbing(update, judge)
                 if states:
                     return update, states

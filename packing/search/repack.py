@@ -137,8 +137,8 @@ def most_local(states: list[State]) -> State:
 
 def ways_to_give_up(update: Update, number: int) -> Iterator[Update]:
     """The update with so many containers given up: the highest where no others can be removed,
-    else those that leave fewest to move, the smallest, or the highest."""
-    running = np.flatnonzero(update.home.any(axis=0))
+    else those that leave fewest to move, the smallest, or the highest. None may be added beside."""
+    running = np.arange(update.problem.container_count)
     if not number:
         yield update
         return
@@ -454,8 +454,6 @@ def _occupied(update: Update, problem: PackingProblem, state: Ints, closed: Bool
         needed = empty[empty < np.flatnonzero(held)[-1]]
     else:
         needed = empty[:0]
-    if update.removable is Removable.NONE and not update.all_used:
-        needed = needed[update.home[:, needed].any(axis=0)]
     pull = problem.traffic @ state
     for to in needed.tolist():
         taken = _spared(update, problem, state, held, pull, to)

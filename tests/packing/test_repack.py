@@ -378,6 +378,18 @@ def test_who_stops_leaves_a_component_in_two_containers() -> None:
     assert contents(found.plan)[1].count("b1") == contents(found.plan)[2].count("b1") == 1
 
 
+def test_a_container_that_all_have_to_leave_is_filled_where_the_set_is_fixed() -> None:
+    # Only the lowest task of b1 may stay, and that leaves the last container empty.
+    of = topology({"s1": 1, "s2": 1, "b1": 3}, [("s1", "b1", Grouping.GLOBAL)])
+    current = plan(of, {1: ["s1", "s2", "b1"], 2: ["b1"], 3: ["b1"]}, container=ROOMY)
+    for scheduler, ids, moved in (("nomad", [1, 2, 3], 2), ("yarn", [1], 0)):
+        update = Request(of, roomy(3), rules_for(scheduler), current, {"b1": -2})
+        found = repack(update)
+        assert found.plan.container_ids.tolist() == ids
+        assert found.curve[0].moved == moved
+        assert violations(found.plan, update) == []
+
+
 def test_more_containers_take_what_starts_first() -> None:
     of = chain(4, 4)
     current = plan(of, {1: ["spout", "spout", "b1", "b1"], 2: ["spout", "spout", "b1", "b1"]})

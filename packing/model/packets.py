@@ -121,7 +121,7 @@ class Forwarding:
         flushes = np.where(spout, rounds, np.inf)[:size]
         calm, runs = limited, self._runs(factor, flushes) if turns else ()
         for turn in range(ROUNDS):
-            closed = self._closed(runs, flushes)
+            closed = self._closed(runs, flushes) if turns else None
             into, bursts = self._arriving(calm, closed)
             out = np.where(spout, from_spouts, self._leaving(rates, into, bursts))
             if turn == 0 and self._always_flush(out, factor):
@@ -135,6 +135,8 @@ class Forwarding:
                 break
         if self._runtime.acking:
             into = np.where(spout, np.minimum(tuples, drains), into)
+        if closed is None:
+            closed = np.zeros_like(limited)
         return Packets(into, out, bursts, closed[:size])
 
     def _always_flush(self, out: Floats, factor: float) -> bool:
@@ -163,8 +165,6 @@ class Forwarding:
         for all but the share sum(pi^2) of the runs, with pi the senders' shares in them; senders
         that take turns regularly close nearly every set.
         """
-        if not runs:
-            return np.zeros_like(self._readers.flow)
         each, *own = runs
         placed = self._placed
         spout = placed.structure.spout
@@ -180,11 +180,14 @@ class Forwarding:
         all_runs *= self._several
         return all_runs
 
-    def _arriving(self, calm: Floats, closed: Floats) -> tuple[Floats, Floats]:
+    def _arriving(self, calm: Floats, closed: Floats | None) -> tuple[Floats, Floats]:
         """Packets/s and bursts/s into an instance of each kind; `calm` if no set were closed.
 
         An open set leaves only at a drain that finds no closed one (and found none before).
         """
+        if closed is None:
+            into = self._readers.of_kinds(calm.sum(axis=1))
+            return into, into
         met, unmet = self._scratch
         np.multiply(closed, self._tick_s, out=met)
         np.minimum(met, 1.0, out=met)

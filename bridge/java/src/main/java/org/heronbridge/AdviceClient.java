@@ -55,6 +55,11 @@ public final class AdviceClient {
     return settings.problems();
   }
 
+  /** Whether the bridge is told where to find what is known of the topology. */
+  public boolean namesProfile() {
+    return !settings.profile().isEmpty();
+  }
+
   /** Where the bridge listens, for sentences. */
   public String address() {
     return settings.addressText();

@@ -191,7 +191,7 @@ final class AdvisedResolver implements IResolver {
         .setNowS(history.seconds(now))
         .setCooldownS(settings.cooldown().toMillis() / 1000.0);
     settings.probability().ifPresent(request::setProbability);
-    seen.addTo(request);
+    seen.addTo(request, bridge.namesProfile());
     return request;
   }
 

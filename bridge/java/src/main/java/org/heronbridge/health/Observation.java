@@ -101,9 +101,23 @@ final class Observation {
     return found;
   }
 
-  /** Adds what was observed of components and instances. */
-  void addTo(AdviseRequest.Builder request) {
-    components.values().forEach(request::addComponents);
+  /**
+   * Adds what was observed of components and instances.
+   *
+   * @param profiled whether a profile tells of the time per tuple of spouts, which Heron does not
+   *     measure, and of bolts that had nothing to do. Without one, neither is taken for a limit: a
+   *     spout has just emitted what it emitted.
+   */
+  void addTo(AdviseRequest.Builder request, boolean profiled) {
+    for (Map.Entry<String, ComponentLoad.Builder> component : components.entrySet()) {
+      ComponentLoad.Builder load = component.getValue().clone();
+      boolean untold = running.spouts().containsKey(component.getKey())
+          || load.getTuplesPerS() == 0;
+      if (untold && !load.hasServiceS() && !profiled) {
+        load.setServiceS(0);
+      }
+      request.addComponents(load);
+    }
     instances.values().forEach(request::addInstances);
   }
 

@@ -10,29 +10,15 @@ import com.microsoft.dhalion.api.ISensor;
 import com.microsoft.dhalion.core.Diagnosis;
 import com.microsoft.dhalion.core.Measurement;
 import com.microsoft.dhalion.core.Symptom;
-import com.microsoft.dhalion.events.EventHandler;
-import com.microsoft.dhalion.events.EventManager;
-import com.microsoft.dhalion.policy.PoliciesExecutor;
 import com.microsoft.dhalion.policy.PoliciesExecutor.ExecutionContext;
-import com.twitter.heron.healthmgr.HealthPolicyConfig;
-import com.twitter.heron.healthmgr.common.HealthManagerEvents.TopologyUpdate;
-import com.twitter.heron.spi.common.Config;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.ScheduledFuture;
 import java.util.function.Function;
-import java.util.function.Supplier;
-import java.util.logging.Handler;
-import java.util.logging.Level;
-import java.util.logging.LogRecord;
-import java.util.logging.Logger;
 import java.util.stream.Collectors;
 import org.heronbridge.AdvisingBridge;
 import org.heronbridge.wire.Action;
@@ -44,7 +30,6 @@ import org.heronbridge.wire.InstanceLoad;
 import org.heronbridge.wire.PackingPlan;
 import org.heronbridge.wire.SymptomKind;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -60,48 +45,16 @@ class BridgeHealthPolicyTest {
 
   private static final Duration COOLDOWN = Duration.ofMinutes(10);
 
-  private final Map<String, Object> settings = new HashMap<>();
-  private final List<String> lines = new CopyOnWriteArrayList<>();
-  private final List<Instant> announced = new CopyOnWriteArrayList<>();
-  private final List<com.microsoft.dhalion.core.Action> actions = new CopyOnWriteArrayList<>();
-  private final EventManager events = new EventManager();
-  private final Handler handler = new Handler() {
-    @Override
-    public void publish(LogRecord record) {
-      lines.add(record.getMessage());
-    }
-
-    @Override
-    public void flush() {
-    }
-
-    @Override
-    public void close() {
-    }
-  };
-  // Held, or the handler could be lost with a logger that nobody uses yet.
-  private final Logger ours = Logger.getLogger(BridgeHealthPolicy.class.getName());
-  private final Logger dhalion = Logger.getLogger("com.microsoft.dhalion");
-  private SimulatedCluster cluster = new SimulatedCluster(2, 2);
-
-  @BeforeEach
-  void listen() {
-    settings.put("health.policy.interval.ms", 1);
-    settings.put("heron.packing.bridge.timeout.ms", 3000);
-    ours.addHandler(handler);
-    dhalion.setLevel(Level.WARNING);
-    events.addEventListener(TopologyUpdate.class, new EventHandler<TopologyUpdate>() {
-      @Override
-      public void onEvent(TopologyUpdate event) {
-        announced.add(event.instant());
-      }
-    });
-  }
+  private final PolicyRun run = new PolicyRun();
+  private final Map<String, Object> settings = run.settings;
+  private final List<String> lines = run.lines;
+  private final List<Instant> announced = run.announced;
+  private final List<com.microsoft.dhalion.core.Action> actions = run.actions;
+  private SimulatedCluster cluster = run.cluster;
 
   @AfterEach
-  void stopListening() {
-    ours.removeHandler(handler);
-    dhalion.setLevel(null);
+  void end() {
+    run.close();
   }
 
   // What is asked and done
@@ -123,6 +76,21 @@ class BridgeHealthPolicyTest {
     assertSaid("scale up helped");
     assertEquals(List.of("TopologyUpdate", AdvisedResolver.DEPLOYED), typesOfActions());
     assertEquals(1, announced.size());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"'', true", "wordcount, false"})
+  void aSpoutIsNotTakenForALimitUnlessAProfileMaySayOtherwise(String profile, boolean stated)
+      throws Exception {
+    cluster.offeredPerS = minute -> 4000;
+    settings.put("heron.packing.bridge.profile", profile);
+
+    AdviseRequest request = run(10, new SizingAdvice(cluster)).get(0);
+
+    assertEquals("word", request.getComponents(1).getComponent());
+    assertEquals(stated, request.getComponents(1).hasServiceS());
+    assertEquals(0, request.getComponents(1).getServiceS());
+    assertEquals(profile, request.getContext().getOptions().getProfile());
   }
 
   @Test
@@ -167,7 +135,7 @@ class BridgeHealthPolicyTest {
 
   @Test
   void instancesThatWereNotNeededForAnHourAreTakenAway() throws Exception {
-    cluster = new SimulatedCluster(2, 8);
+    on(new SimulatedCluster(2, 8));
     cluster.offeredPerS = minute -> minute < 100 ? 6000 : 1500;
 
     List<AdviseRequest> requests = run(260, new SizingAdvice(cluster));
@@ -183,7 +151,7 @@ class BridgeHealthPolicyTest {
 
   @Test
   void nothingIsTakenAwayWhereThatIsTurnedOff() throws Exception {
-    cluster = new SimulatedCluster(2, 8);
+    on(new SimulatedCluster(2, 8));
     settings.put("heron.health.bridge.scale.down.after.ms", "never");
 
     assertEquals(0, run(150, new SizingAdvice(cluster)).size());
@@ -226,7 +194,7 @@ class BridgeHealthPolicyTest {
 
   @Test
   void anInstanceThatIsSlowIsNamedAndItsContainerRestarted() throws Exception {
-    cluster = new SimulatedCluster(2, 4);
+    on(new SimulatedCluster(2, 4));
     cluster.offeredPerS = minute -> 2000;
     cluster.slowness = 4;
 
@@ -399,7 +367,7 @@ class BridgeHealthPolicyTest {
     }
     settings.put("heron.packing.bridge.timeout.ms", 300);
 
-    drive(15, SimulatedCluster.backPressureDetector());
+    run.drive(15);
 
     assertEquals(List.of(), cluster.updates);
     assertSaid("cannot be reached");
@@ -460,7 +428,7 @@ class BridgeHealthPolicyTest {
           return failing(part.equals("diagnoser"));
         }
       };
-      drive(40, policy(SimulatedCluster.backPressureDetector(),
+      run.drive(40, run.policy(SimulatedCluster.backPressureDetector(),
           new ISensor[] {sensor}, new IDetector[] {detector}, new IDiagnoser[] {diagnoser}));
     }
 
@@ -522,7 +490,7 @@ class BridgeHealthPolicyTest {
     try (AdvisingBridge bridge = AdvisingBridge.start(new SizingAdvice(cluster))) {
       settings.put("heron.packing.bridge.address", bridge.address());
       settings.put(key, value);
-      drive(20, SimulatedCluster.backPressureDetector());
+      run.drive(20);
       assertEquals(0, bridge.requests.size());
     }
     assertEquals(List.of(), cluster.updates);
@@ -535,11 +503,11 @@ class BridgeHealthPolicyTest {
   void theIntervalIsKept() throws Exception {
     settings.put("health.policy.interval.ms", "45000");
     BridgeHealthPolicy policy =
-        policy(SimulatedCluster.backPressureDetector(), new ISensor[0], new IDetector[0],
+        run.policy(SimulatedCluster.backPressureDetector(), new ISensor[0], new IDetector[0],
             new IDiagnoser[0]);
     assertEquals(Duration.ZERO, policy.getDelay());
 
-    drive(1, policy);
+    run.drive(1, policy);
 
     long delayMs = policy.getDelay().toMillis();
     assertTrue(delayMs > 30_000 && delayMs <= 45_000, () -> delayMs + " ms");
@@ -576,56 +544,13 @@ class BridgeHealthPolicyTest {
       throws Exception {
     try (AdvisingBridge bridge = AdvisingBridge.start(advice)) {
       settings.put("heron.packing.bridge.address", bridge.address());
-      drive(minutes, detector);
+      run.drive(minutes, detector);
       return bridge.requests;
     }
   }
 
-  private void drive(int minutes, IDetector detector) throws Exception {
-    drive(minutes, policy(detector, new ISensor[0], new IDetector[0],
-        new IDiagnoser[] {SimulatedCluster.underProvisioningDiagnoser()}));
-  }
-
-  private BridgeHealthPolicy policy(
-      IDetector detector, ISensor[] sensors, IDetector[] detectors, IDiagnoser[] diagnosers) {
-    return new BridgeHealthPolicy("WordCount", config(), Config.newBuilder(false).build(), events,
-        cluster.stateManager(), cluster, cluster, cluster.backPressureSensor(), detector, sensors,
-        detectors, diagnosers, cluster) {
-      @Override
-      public Collection<com.microsoft.dhalion.core.Action> executeResolvers(
-          Collection<Diagnosis> diagnoses) {
-        Collection<com.microsoft.dhalion.core.Action> taken = super.executeResolvers(diagnoses);
-        actions.addAll(taken);
-        cluster.advance();
-        return taken;
-      }
-    };
-  }
-
-  private HealthPolicyConfig config() {
-    return new HealthPolicyConfig() {
-      @Override
-      public Object getConfig(String name) {
-        return settings.get(name);
-      }
-    };
-  }
-
-  /** Lets the executor run until so many minutes of the cluster are over; it must not have ended. */
-  private void drive(int minutes, BridgeHealthPolicy policy) throws Exception {
-    PoliciesExecutor executor = new PoliciesExecutor(List.of(policy));
-    ScheduledFuture<?> future = executor.start();
-    try {
-      await(() -> future.isDone() || cluster.minutesGone() >= minutes);
-      assertFalse(future.isDone(), "the executor ended");
-    } finally {
-      executor.destroy();
-    }
-  }
-
-  private static void await(Supplier<Boolean> holds) throws InterruptedException {
-    while (!holds.get()) {
-      Thread.sleep(2);
-    }
+  private void on(SimulatedCluster another) {
+    run.cluster = another;
+    cluster = another;
   }
 }

@@ -51,7 +51,7 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   final List<Instant> updates = new CopyOnWriteArrayList<>();
   final List<Integer> restarts = new CopyOnWriteArrayList<>();
   final List<Integer> sizes = new CopyOnWriteArrayList<>();
-  final TopologyAPI.Topology topology;
+  volatile TopologyAPI.Topology topology;
 
   /** Tuples per second on offer in a minute. */
   volatile IntToDoubleFunction offeredPerS = minute -> 1000;
@@ -59,6 +59,8 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   volatile double serviceS = 1e-3;
   /** Instance of {@code count} that takes this many times longer; 1: none. */
   volatile double slowness = 1;
+  /** Whether everything goes to the first instance of {@code count}. */
+  volatile boolean global;
   volatile boolean schedulerWorks = true;
   volatile RuntimeException metricsFailure;
 
@@ -260,17 +262,16 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   private Minute minute() {
     List<String> ids = instances("count");
     double offered = offeredPerS.applyAsDouble(minutesGone());
-    double each = offered / ids.size();
     Minute minute = new Minute(now);
     double share = 1;
     for (String id : ids) {
-      share = Math.min(share, 1 / (each * service(ids, id)));
+      share = Math.min(share, 1 / (load(ids, id, offered) * service(ids, id)));
     }
     minute.heldBackShare = 1 - share;
     for (String id : ids) {
-      minute.executed.put(id, each * share);
+      minute.executed.put(id, load(ids, id, offered) * share);
       minute.service.put(id, service(ids, id));
-      if (minute.heldBackShare > 0 && 1 / (each * service(ids, id)) <= share) {
+      if (minute.heldBackShare > 0 && 1 / (load(ids, id, offered) * service(ids, id)) <= share) {
         minute.heldBackBy.put(id, minute.heldBackShare);
       }
     }
@@ -278,6 +279,10 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
       minute.emitted.put(id, offered * share / instances("word").size());
     }
     return minute;
+  }
+
+  private double load(List<String> ids, String id, double offered) {
+    return global ? id.equals(ids.get(0)) ? offered : 0 : offered / ids.size();
   }
 
   private double service(List<String> ids, String id) {

@@ -84,9 +84,9 @@ class RequestedRepack:
                 groups = [members[group] for group in alike(shares[members])]
             dropped = np.flatnonzero(~self._kept & (current.component == v))
             free = len(dropped) > 0 and v not in keyed
-            if free and v in self._read_globally:
+            if v in self._read_globally and (free or v in routed):
                 groups = _alone(groups, members[0])
-                free = len(groups) > 1
+                free = free and len(groups) > 1
             if not free:
                 outright.append(dropped)
             first = len(component)

@@ -212,11 +212,8 @@ def test_an_older_plugin_is_served(service: Service) -> None:
     assert wire.PlanResponse.FromString(answer).report.contract_revision == 1
 
 
-@pytest.mark.parametrize("method", ["Advise"])
-def test_methods_to_come_say_so(service: Service, method: str) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        service.call(method, b"")
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+def test_advice_without_a_topology_is_refused(service: Service) -> None:
+    _refused(service, "Advise", b"", ["topology"])
 
 
 def test_the_same_request_gets_the_same_plan(service: Service, running_plan: bytes) -> None:

@@ -22,6 +22,8 @@ from . import build
 from .strategies import plans, profiles, topologies
 
 CLOSE = 1e-6
+FEWER_PACKETS = 0.01
+"""What larger packets, which slower code makes, are worth at most."""
 
 
 def law(*drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -217,7 +219,8 @@ def test_more_cores_never_lower_the_load(world: World, by: float) -> None:
 def test_faster_user_code_never_lowers_the_load(world: World, by: float) -> None:
     service_s = {name: by * value for name, value in world.profile.service_s.items()}
     faster = replace(world, profile=replace(world.profile, service_s=service_s))
-    assert factor_of(faster.predicted()) >= factor_of(world.predicted()) * (1 - CLOSE)
+    # A bolt that is done sooner flushes more often, and its readers pay for a few more packets.
+    assert factor_of(faster.predicted()) >= factor_of(world.predicted()) * (1 - FEWER_PACKETS)
 
 
 @law(worlds(), st.floats(0.0, 0.9), st.data())

@@ -23,7 +23,7 @@ from packing.planners.round_robin import round_robin
 from packing.planners.search import search
 from packing.planners.search_repack import ENOUGH, proposals, repack
 from packing.planners.stream_affinity import stream_affinity
-from packing.profile import UNKNOWN, Profile
+from packing.profile import UNKNOWN, Profile, stream_key
 from packing.request import Request
 from packing.resources import GIB, Resources
 from packing.scheduler import rules_for
@@ -36,7 +36,6 @@ from .strategies import SCHEDULERS, repack_requests
 
 SOME = settings(max_examples=150, deadline=None)
 FEW = settings(max_examples=50, deadline=None)
-SHARE = {"yarn": 1, "kubernetes": 1}
 
 
 def figures(made: Plan, request: Request) -> tuple[float, float | None]:
@@ -565,3 +564,29 @@ def test_cross_traffic_is_no_worse_than_heron_leaves(size: int) -> None:
                 most_local = dict(proposals(update)).get("local", found.least)
                 assert figures(most_local, update)[0] <= figures(theirs, update)[0] * (1 + 1e-9)
     assert compared > 5
+
+
+@pytest.mark.parametrize("delta", [3, -3])
+def test_where_keys_decide_the_newest_stop_and_the_model_is_met(delta: int) -> None:
+    of = topology({"spout": 4, "b1": 8}, [("spout", "b1", Grouping.FIELDS)])
+    after = 8 + delta
+    weights = np.arange(1, after + 1) ** -1.2
+    stream = stream_key(of.streams[0])
+    load = Profile(
+        rate_per_s={"spout": 100.0},
+        service_s={"spout": 1e-5, "b1": 5e-3},
+        key_shares={stream: tuple((weights / weights.sum()).tolist())},
+    )
+    inside = {1: ["spout", "spout", "b1", "b1", "b1", "b1"], 2: ["spout", "spout", *["b1"] * 4]}
+    current = plan(of, inside, container=ROOMY)
+    update = Request(of, roomy(2), rules_for("yarn"), current, {"b1": delta}, profile=load)
+    found = repack(update)
+    assert violations(found.plan, update) == []
+    had = np.sort(current.task_id[current.component == 1])
+    has = np.sort(found.plan.task_id[found.plan.component == 1])
+    assert has[: min(8, after)].tolist() == had[: min(8, after)].tolist()
+    cross, sustained = figures(found.plan, update)
+    step = found.curve[found.taken]
+    # Shares within a few per cent of each other count as alike.
+    assert step.sustainable_load_factor == pytest.approx(sustained, rel=0.05)
+    assert step.cross_tuples_per_s == pytest.approx(cross, rel=0.05)

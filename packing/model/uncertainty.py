@@ -10,8 +10,8 @@ What a draw scales, and what it leaves as predicted:
 
 - rates, service times, waiting times, selectivities, tuple sizes: in full, through `Factors`;
 - Heron's costs: one factor for what instances spend and one for stream managers;
-- packets and bursts: as predicted (they follow the drain clock more than the load), fewer in
-  back-pressure;
+- packets: as predicted, and what more of them another load would bring; fewer in back-pressure;
+- bursts: as predicted;
 - uneven shares of keyed streams: as predicted;
 - latency: each part of the predicted mean by how that part would change. Waits for the drain clock
   and sockets stay; execution of blocks, queueing and service follow the drawn times per tuple,
@@ -32,7 +32,7 @@ import numpy as np
 from packing.arrays import Bools, Floats, Ints
 from packing.flows import arriving_shares
 from packing.model.costs import NO_COSTS, HeronCosts
-from packing.model.demand import Needs, place
+from packing.model.demand import CONTAINERS, MANAGERS, Needs, place
 from packing.model.latency import BUFFERS_IN_BACK_PRESSURE, quota_stall_s
 from packing.model.packets import DUTY_IN_BACK_PRESSURE
 from packing.model.prediction import DEFAULT_RUNTIME, Prediction, predict_placed
@@ -51,6 +51,8 @@ SEED = 20
 
 CLOSE = 1e-9
 """Loads that differ by less, relatively, are the same."""
+BELOW = 0.8
+"""Part of the predicted load at which packets are looked at again, for how they rise with load."""
 MAX_UTILISATION = 0.98
 """Of a thread, where queueing is scaled: beyond it back-pressure takes over."""
 
@@ -317,7 +319,8 @@ class _Evaluated:
         remote_in, remote = arriving - both, arriving + leaving - 2 * both
         predicted = point.sustainable_load_factor or 0.0
         needs = Needs(placed, truth.costs, truth.runtime)
-        calm = needs.at(min(1.0, max(predicted, 1e-6)))
+        at = min(1.0, max(predicted, 1e-6))
+        calm, calmer = needs.at(at), needs.at(BELOW * at)
         pressed = needs.at(1.0, DUTY_IN_BACK_PRESSURE)
         described = np.vstack(
             (
@@ -338,8 +341,9 @@ class _Evaluated:
         self.sending = np.zeros((size, len(kept)))
         np.add.at(self.sending.T, member, placed.sending.T)
         self.cores, self.quota = cores[kept], quota[kept]
-        self.calm = _Fixed(truth, calm.container_fixed, calm.manager_fixed, kept)
-        self.pressed = _Fixed(truth, pressed.container_fixed, pressed.manager_fixed, kept)
+        slope = np.maximum(calm.fixed - calmer.fixed, 0.0) / ((1.0 - BELOW) * at)
+        self.calm = _Packets(truth, calm.fixed - at * slope, slope, kept)
+        self.pressed = _Packets(truth, pressed.fixed, np.zeros_like(slope), kept)
         self.predicted = self.pressed if predicted < 1.0 else self.calm
         """At the load that is delivered, as in the prediction."""
         self.largest_share = np.zeros(size)
@@ -394,7 +398,7 @@ class _Evaluated:
             delivered = np.where(held, np.minimum(1.0, delivered * by), delivered)
         s = t.structure
         sinks = ~s.emits & ~s.spout
-        used = self.predicted.of_containers + self.rising
+        used = self.predicted.of_containers + self.predicted.container_slope + self.rising
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.nan_to_num(used / self.cores, nan=0.0, posinf=np.inf).max(axis=1)
         latency_s = latency_s * _residual(t.draws, 3, t.error.latency)
@@ -407,21 +411,27 @@ class _Evaluated:
             share[1:],
         )
 
-    def _carried(self, fixed: _Fixed) -> Floats:
-        """Load factor at which the first server is full, when `fixed` does not change with load."""
+    def _carried(self, packets: _Packets) -> Floats:
+        """Load factor at which the first server is full."""
         t = self.truth
         busiest = (t.thread * self.largest_share).max(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = np.stack(
                 (
-                    _least((self.quota - fixed.of_containers) / self.rising),
-                    _least((STREAM_MANAGER_CORES - fixed.of_managers) / self.manager_rising),
+                    _least(
+                        (self.quota - packets.of_containers)
+                        / (self.rising + packets.container_slope)
+                    ),
+                    _least(
+                        (STREAM_MANAGER_CORES - packets.of_managers)
+                        / (self.manager_rising + packets.manager_slope)
+                    ),
                     np.where(busiest > 0, 1.0 / busiest, np.inf),
                 )
             ).min(axis=0)
             if t.runtime.host_cores is not None:
-                left = t.runtime.host_cores - fixed.together
-                rising = t.cores.sum(axis=1) + self._managers_together()
+                left = t.runtime.host_cores - packets.together
+                rising = t.cores.sum(axis=1) + self._managers_together() + packets.together_slope
                 found = np.minimum(found, np.where(rising > 0, left / rising, np.inf))
         return np.asarray(np.maximum(found, 0.0))
 
@@ -465,7 +475,8 @@ class _Evaluated:
             busy = np.minimum(rate * service_s, MAX_UTILISATION)
             others = 1.0 - 1.0 / np.maximum(bursts * period_s, 1.0)
             queue_s = busy / (1.0 - busy) * block_s / 2 * others
-            used = self.predicted.of_containers + delivered[:, None] * self.rising
+            rising = self.predicted.container_slope + self.rising
+            used = self.predicted.of_containers + delivered[:, None] * rising
         stall = quota_stall_s(used, self.quota, t.runtime) @ self.sending.T
         changing = {
             "blocks": block_s @ (weight * half),
@@ -495,15 +506,29 @@ class _Evaluated:
         return np.where(pressed, time_s, 0.0)
 
 
-class _Fixed:
-    """Cores that do not rise with load, per draw; (1 + draws, classes of containers)."""
+class _Packets:
+    """Cores for packets and what is always busy, per draw; (1 + draws, classes of containers).
 
-    def __init__(self, truth: _Truth, fixed: Floats, manager_fixed: Floats, kept: Ints) -> None:
-        instances = fixed - manager_fixed
-        self.of_managers = np.outer(truth.manager_costs, manager_fixed[kept])
-        self.of_containers = np.outer(truth.instance_costs, instances[kept]) + self.of_managers
-        self.together = (
-            truth.instance_costs * instances.sum() + truth.manager_costs * manager_fixed.sum()
+    `fixed` and `slope`, (2, C) as in `Demand.fixed`: what there is without load, and what each unit
+    of load adds near the predicted one.
+    """
+
+    def __init__(self, truth: _Truth, fixed: Floats, slope: Floats, kept: Ints) -> None:
+        self.of_containers, self.of_managers, self.together = self._drawn(truth, fixed, kept)
+        self.container_slope, self.manager_slope, self.together_slope = self._drawn(
+            truth, slope, kept
+        )
+
+    @staticmethod
+    def _drawn(truth: _Truth, cores: Floats, kept: Ints) -> tuple[Floats, Floats, Floats]:
+        """Of containers, of stream managers, and of all together."""
+        manager = cores[MANAGERS]
+        instances = cores[CONTAINERS] - manager
+        of_managers = np.outer(truth.manager_costs, manager[kept])
+        return (
+            np.outer(truth.instance_costs, instances[kept]) + of_managers,
+            of_managers,
+            truth.instance_costs * instances.sum() + truth.manager_costs * manager.sum(),
         )
 
 

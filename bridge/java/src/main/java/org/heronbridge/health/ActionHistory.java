@@ -27,7 +27,10 @@ import org.heronbridge.wire.PastAction;
 final class ActionHistory {
 
   /** For which a topology is not itself after an update: it stops, and then works off what waits. */
-  static final Duration SETTLING = Duration.ofMinutes(1);
+  private static final Duration SETTLING = Duration.ofMinutes(1);
+
+  /** For which counters are gathered before they are told (heron.metrics.export.interval.sec). */
+  private static final Duration EXPORT = Duration.ofMinutes(1);
 
   /** Older ones are forgotten; the bridge gets them with every request. */
   private static final int MOST_KEPT = 100;
@@ -65,12 +68,12 @@ final class ActionHistory {
     boolean changed = plan != null && !plan.equals(runningPlan);
     if (start == null) {
       start = now;
-      quietUntil = now.plus(window);
+      quietUntil = now.plus(EXPORT).plus(window);
     }
     if (changed) {
       // Whatever the outcome will be, it is not that of our action alone.
       pending = null;
-      quietUntil = now.plus(SETTLING).plus(window);
+      quietUntil = now.plus(SETTLING).plus(EXPORT).plus(window);
     }
     plan = runningPlan;
     return changed;
@@ -123,7 +126,7 @@ final class ActionHistory {
     pendingBottlenecks = new TreeSet<>(bottlenecks);
     add(pending);
     lastAction = now;
-    quietUntil = now.plus(SETTLING).plus(window);
+    quietUntil = now.plus(SETTLING).plus(EXPORT).plus(window);
     // What is read next: schedulers number containers and size them in their own way.
     plan = null;
   }

@@ -111,8 +111,8 @@ public class BridgeHealthPolicy extends HealthPolicyImpl {
     registerResolvers(new AdvisedResolver(settings, bridge, view,
         new Deployment(topologyName, scheduler, events), log, clock));
     setPolicyExecutionInterval(settings.interval());
-    log.said("the policy asks the bridge at " + bridge.address() + " every "
-        + settings.interval().toMillis() / 1000 + " s when something is wrong, "
+    log.said("the policy looks every " + settings.interval().toMillis() / 1000
+        + " s and asks the bridge at " + bridge.address() + " when something is wrong; "
         + settings.mode().name().toLowerCase(Locale.ROOT) + ", at most one action in "
         + settings.cooldown().toMillis() / 1000 + " s");
   }

@@ -174,18 +174,26 @@ class RequestedPack:
 
     def problem(self, largest: bool = False) -> PackingProblem:
         """The problem at the sizes that containers should have, or at the `largest` they may."""
-        request, counts = self.request, self.dealt_counts
-        stated = request.constraints.max_instances
-        total = request.topology.instance_count
-        if largest:
-            size = hard_limit(request)
-            most = math.inf if stated is None else stated
-        else:
-            size = usable(request, (counts.T @ self.needs).max(axis=0), self.needs)
-            even = math.ceil(COUNT_CAP_OVER_MEAN * total / self.containers)
-            most = even if stated is None else stated
+        return self._largest_problem if largest else self._usual_problem
+
+    @cached_property
+    def _largest_problem(self) -> PackingProblem:
+        stated = self.request.constraints.max_instances
+        most = math.inf if stated is None else stated
+        return self._problem(hard_limit(self.request), most)
+
+    @cached_property
+    def _usual_problem(self) -> PackingProblem:
+        request, stated = self.request, self.request.constraints.max_instances
+        fullest = (self.dealt_counts.T @ self.needs).max(axis=0)
+        even = math.ceil(COUNT_CAP_OVER_MEAN * request.topology.instance_count / self.containers)
+        most = even if stated is None else stated
+        return self._problem(usable(request, fullest, self.needs), most)
+
+    def _problem(self, size: Floats, most: float) -> PackingProblem:
+        """The problem in containers that take `size` and at most `most` instances."""
         # Every other container holds at least one.
-        most = min(most, total - self.containers + 1)
+        most = min(most, self.request.topology.instance_count - self.containers + 1)
         return PackingProblem(
             traffic=self.traffic,
             supply=self.classes.supply,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -250,14 +251,11 @@ class _Problem(ctypes.Structure):
     )  # fmt: skip
 
 
-class _Given:
-    """A problem and an aim as the kernel takes them; keeps the arrays alive."""
+class _Arrays:
+    """A problem's arrays as the kernel takes them, and what the rest of `_Problem` follows from."""
 
-    def __init__(self, problem: PackingProblem, aim: Aim) -> None:
-        k, c = problem.class_count, problem.container_count
-        loads = problem.load.shape[1]
-        self._shape = (c, k)
-        arrays: dict[str, NDArray[Any] | None] = {
+    def __init__(self, problem: PackingProblem) -> None:
+        arrays: dict[str, NDArray[Any]] = {
             "traffic": _floats(problem.traffic),
             "supply": _ints(problem.supply),
             "needs": _floats(problem.needs),
@@ -265,11 +263,6 @@ class _Given:
             "most": _ints(problem.most),
             "load": _floats(problem.load),
             "component_of": _ints(problem.component_of),
-            "spread": None,
-            "home": None,
-            "move_price": None,
-            "load_cap": _floats(np.broadcast_to(np.asarray(aim.load_cap, float), (c, loads))),
-            "penalty": _floats(np.broadcast_to(np.asarray(aim.penalty, float), (loads,))),
         }
         components = int(problem.component_of.max(initial=-1)) + 1
         if problem.spread is not None:
@@ -284,27 +277,53 @@ class _Given:
             # The kernel counts those that have to stop as gone; they cost nothing.
             stopped = np.maximum(problem.home.sum(axis=1) - problem.supply, 0)
             self.offset = float(stopped @ problem.move_price)
-        self._arrays = arrays
-        self.uniform = (
-            problem.uniform and bool((arrays["load_cap"] == arrays["load_cap"][:1]).all())  # type: ignore[index]
-        )
+        self.loads = problem.load.shape[1]
+        self._arrays = arrays  # kept alive for their addresses
+        self.fields: dict[str, int] = {
+            "classes": problem.class_count,
+            "containers": problem.container_count,
+            "dims": problem.needs.shape[1],
+            "loads": self.loads,
+            "components": components,
+            **{name: array.ctypes.data for name, array in arrays.items()},
+        }
+
+
+_arrays: WeakKeyDictionary[PackingProblem, _Arrays] = WeakKeyDictionary()
+"""Of the problems that are alive: each is given to the kernel many times."""
+
+
+class _Given:
+    """A problem and an aim as the kernel takes them; keeps the arrays alive."""
+
+    def __init__(self, problem: PackingProblem, aim: Aim) -> None:
+        arrays = _arrays.get(problem)
+        if arrays is None:
+            arrays = _arrays[problem] = _Arrays(problem)
+        self._problem, self._arrays = problem, arrays
+        self.offset = arrays.offset
+        self._load_cap = np.empty((problem.container_count, arrays.loads))
+        self._load_cap[:] = aim.load_cap
+        self._penalty = np.empty(arrays.loads)
+        self._penalty[:] = aim.penalty
         self._struct = _Problem(
-            classes=k,
-            containers=c,
-            dims=problem.needs.shape[1],
-            loads=loads,
-            components=components,
+            **arrays.fields,
             local_weight=aim.local_weight,
-            **{
-                name: None if array is None else array.ctypes.data for name, array in arrays.items()
-            },
+            load_cap=self._load_cap.ctypes.data,
+            penalty=self._penalty.ctypes.data,
         )
         self.pointer = ctypes.byref(self._struct)
 
+    @property
+    def uniform(self) -> bool:
+        """Whether all containers are alike, and loaded up to the same."""
+        return self._problem.uniform and bool((self._load_cap == self._load_cap[:1]).all())
+
     def state(self, counts: Ints) -> NDArray[np.int32]:
         """A copy of counts (K, C) as the kernel keeps them, (C, K)."""
-        if counts.shape != self._shape[::-1]:
-            raise ValueError(f"counts have shape {counts.shape}; it must be {self._shape[::-1]}")
+        shape = self._problem.class_count, self._problem.container_count
+        if counts.shape != shape:
+            raise ValueError(f"counts have shape {counts.shape}; it must be {shape}")
         if bool((counts < 0).any()):
             raise ValueError("counts must not be negative")
         return np.ascontiguousarray(counts.T, dtype=np.int32).copy()

@@ -80,21 +80,22 @@ def _first_fit(placement: Placement, name: str, count: int) -> None:
             f"component {name!r} asks for {cores:g} cores; first fit decreasing takes no instance "
             f"below {MIN_INSTANCE_CORES}"
         )
-    while count:
-        room = placement.room(component)
-        # First fit fills container after container: each takes what it can of those left.
-        taken = np.diff(np.minimum(np.cumsum(np.r_[0, room]), count))
-        positions = np.repeat(np.arange(len(room)), taken)
-        placement.add_many(np.full(len(positions), component), positions)
-        count -= len(positions)
-        if count:
-            placement.open(_containers_for(placement, component, count))
+    # First fit fills container after container: each takes what it can of those left.
+    room = placement.room(component)
+    taken = np.diff(np.minimum(np.cumsum(np.r_[0, room]), count))
+    positions = np.repeat(np.arange(len(room)), taken)
+    left = count - len(positions)
+    if left:
+        each = _room_when_new(placement, component)
+        first = len(placement.ids)
+        placement.open(-(-left // each))
+        positions = np.concatenate([positions, first + np.arange(left) // each])
+    placement.add_many(np.full(count, component), positions)
 
 
-def _containers_for(placement: Placement, component: int, count: int) -> int:
-    """Empty containers that `count` instances of one component fill."""
-    placement.open(1)
-    room = int(placement.room(component)[-1])
+def _room_when_new(placement: Placement, component: int) -> int:
+    """Instances of one component that fill an empty container."""
+    room = placement.room_when_new(component)
     if room < 1:
         request = placement.request
         name = request.topology.names[component]
@@ -105,4 +106,4 @@ def _containers_for(placement: Placement, component: int, count: int) -> int:
             f"{capacity.cpu_cores:g} cores, {capacity.ram_bytes} and {capacity.disk_bytes} bytes "
             "leaves beside its padding"
         )
-    return -(-count // room) - 1
+    return room

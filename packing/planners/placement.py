@@ -109,15 +109,22 @@ class Placement:
             return self.room(component)
         return self._room_for(self._size_of(self._running()[component, position][-1]))
 
+    def room_when_new(self, component: int) -> int:
+        """How many instances of `component` an empty container takes."""
+        free = self._usable_when_new[None]
+        return int(self._fitting(self.needs[component], free, np.zeros(1, dtype=np.int64))[0])
+
     def _room_for(self, need: Floats) -> Ints:
-        free = self.usable - self.used
-        fits = np.full(len(self.ids), float(np.iinfo(np.int32).max))
-        for resource in range(3):
-            if need[resource] > 0:
-                fits = np.minimum(fits, np.floor(free[:, resource] / need[resource]))
+        return self._fitting(need, self.usable - self.used, self.instances_held)
+
+    def _fitting(self, need: Floats, free: Floats, held: Ints) -> Ints:
+        """Instances that take `need` and fit containers with `free` left that have `held`; (C,)."""
+        fits = np.minimum(float(np.iinfo(np.int32).max), self._max_instances - held)
+        for resource, each in enumerate(need.tolist()):
+            if each > 0:
+                fits = np.minimum(fits, np.floor(free[:, resource] / each))
             else:
                 fits = np.where(free[:, resource] < 0, 0.0, fits)
-        fits = np.minimum(fits, self._max_instances - self.instances_held)
         return np.asarray(np.maximum(fits, 0.0), dtype=np.int64)
 
     def add(self, component: int, position: int, count: int = 1) -> None:

@@ -189,9 +189,9 @@ class Plan:
         )
         for unit, most, of_instances, of_containers in columns:
             for values in (of_instances, of_containers):
-                wrong = ~((values >= 0) & (values <= most))  # also true for what is not a number
-                if bool(np.any(wrong)):
-                    first = int(np.argmax(wrong))
+                # Not so for what is not a number, either.
+                if not (values.min(initial=0) >= 0 and values.max(initial=0) <= most):
+                    first = int(np.argmax(~((values >= 0) & (values <= most))))
                     owner = (
                         f"an instance of {self.components[self.component[first]]!r}"
                         if values is of_instances

@@ -6,6 +6,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal, TypeVar, get_args
 
@@ -78,6 +79,7 @@ class Origin:
             )
 
     @staticmethod
+    @lru_cache(maxsize=16)
     def of(source: Source, note: str = "") -> Origin:
         """The origin of a number that states no spread of its own."""
         return Origin(source, RELATIVE_SD[source], note)
@@ -288,14 +290,11 @@ class Profile:
     def _group(
         self, quantity: str, name: Quantity, keys: Sequence[str | StreamKey], otherwise: str
     ) -> Basis:
-        known = [key for key in keys if self.knows(name, key)]
-        total = len(keys)
-        counts = {
-            source: sum(self.origin_of(name, key).source is source for key in known)
-            for source in (Source.MEASURED, Source.DECLARED)
-        }
+        sources = [self.origin_of(name, key).source for key in keys if self.knows(name, key)]
+        known, total = len(sources), len(keys)
+        counts = {source: sources.count(source) for source in (Source.MEASURED, Source.DECLARED)}
         present = [source for source, count in counts.items() if count]
-        if len(known) == total:
+        if known == total:
             weakest = present[-1] if present else self.source
             if len(present) <= 1:
                 return Basis(quantity, weakest, f"all {total} {weakest.value}")
@@ -351,8 +350,7 @@ def draw_factors(profile: Profile, topology: Topology, draws: int, seed: int) ->
     """
     if draws < 1:
         raise ValueError(f"draws is {draws}; at least 1 is needed")
-    normal = NormalDist()
-    strata = np.array([normal.inv_cdf((i + 0.5) / draws) for i in range(draws)])
+    strata = _strata(draws)
 
     def factors(quantity: Quantity, keys: list[str] | list[StreamKey]) -> Floats:
         # A generator per quantity: one more stream must not change the rates that are drawn.
@@ -377,6 +375,15 @@ def draw_factors(profile: Profile, topology: Topology, draws: int, seed: int) ->
         selectivity=factors("selectivity", outputs)[:, of_emission],
         tuple_bytes=factors("tuple_bytes", outputs)[:, of_emission],
     )
+
+
+@lru_cache(maxsize=8)
+def _strata(draws: int) -> Floats:
+    """Standard normal values in the middle of `draws` equally likely ranges."""
+    normal = NormalDist()
+    found = np.array([normal.inv_cdf((i + 0.5) / draws) for i in range(draws)])
+    found.flags.writeable = False
+    return found
 
 
 def drawn(profile: Profile, topology: Topology, factors: Factors, draw: int) -> Profile:

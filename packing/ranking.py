@@ -40,6 +40,8 @@ class Ranking:
         self._enough = enough
         self._drawn: dict[int, Intervals | None] = {}
         """By identity of the plan; candidates may share one."""
+        self._carried: dict[int, float] = {}
+        """The load factor that a plan with draws sustains with the probability; by the same."""
         self.base = self.with_intervals(base)
         assert base.prediction is not None
         self._against = reference(base.prediction)
@@ -104,7 +106,10 @@ class Ranking:
             return None
         if candidate.intervals is None:
             return candidate.sustained * self._assured_share
-        return self._enough.assured(candidate.intervals.sustainable_draws)
+        key = id(candidate.plan)
+        if key not in self._carried:
+            self._carried[key] = self._enough.assured(candidate.intervals.sustainable_draws)
+        return self._carried[key]
 
     def shortfall(self, candidate: Candidate) -> float:
         """Share of the load to carry that a plan is not sure enough to carry; 0 where unknown."""

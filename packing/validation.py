@@ -150,7 +150,8 @@ def _ids(plan: Plan, request: Request) -> list[Violation]:
         found.append(Violation(Rule.COMPONENT_INDEXES, message))
     if plan.container_count == 0:
         found.append(Violation(Rule.CONTAINER_IDS, "the plan has no containers"))
-    empty = np.setdiff1d(np.arange(plan.container_count), plan.container)
+    held = np.bincount(plan.container, minlength=plan.container_count)
+    empty = (held[: plan.container_count] == 0).nonzero()[0]
     if len(empty):
         message = f"container {plan.container_ids[empty[0]]} has no instances"
         found.append(Violation(Rule.EMPTY_CONTAINER, message))

@@ -40,6 +40,9 @@ import org.heronbridge.AdviceClient;
  */
 public class BridgeHealthPolicy extends HealthPolicyImpl {
 
+  /** BaseSensor.java, DEFAULT_METRIC_DURATION. */
+  private static final long HERONS_WINDOW_S = 300;
+
   private final CycleView view;
   private final Clock clock;
 
@@ -136,10 +139,20 @@ public class BridgeHealthPolicy extends HealthPolicyImpl {
     return clock.instant();
   }
 
-  /** Over which Heron's sensor of back-pressure averages (BaseSensor.java): 300 s unless stated. */
+  /**
+   * Over which Heron's sensor of back-pressure averages. It looks for its key under the name that an
+   * enum constant has instead of the text that it stands for (BaseSensor.java, getDurationFromConfig),
+   * so the documented {@code BackPressureSensor.duration} has no effect up to Heron 0.20.5.
+   */
   private static Duration heronsWindow(HealthPolicyConfig policyConfig) {
-    Object stated = policyConfig.getConfig("BackPressureSensor.duration");
-    return Duration.ofSeconds(stated instanceof Number ? ((Number) stated).longValue() : 300);
+    Object effective = policyConfig.getConfig("BackPressureSensorCONF_SENSOR_DURATION_SUFFIX");
+    Object documented = policyConfig.getConfig("BackPressureSensor.duration");
+    return longer(seconds(effective, HERONS_WINDOW_S), seconds(documented, 0));
+  }
+
+  private static Duration seconds(Object stated, long otherwise) {
+    return Duration.ofSeconds(
+        stated instanceof Number ? ((Number) stated).longValue() : otherwise);
   }
 
   private static Duration longer(Duration one, Duration other) {

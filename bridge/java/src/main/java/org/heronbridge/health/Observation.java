@@ -201,20 +201,19 @@ final class Observation {
   private void readBackPressure(Collection<Measurement> measurements) {
     Counters managers = Counters.of(
         measurements, LoadSensor.STREAM_MANAGERS, window, LoadSensor.HELD_BACK_MS);
+    // Heron's sensor may average over a longer time than the load is measured in.
+    boolean counted = managers.isKnown() && !managers.instances(LoadSensor.HELD_BACK_MS).isEmpty();
     for (String manager : managers.instances(LoadSensor.HELD_BACK_MS)) {
-      heldBackShare = Math.max(
-          heldBackShare, managers.perSecond(LoadSensor.HELD_BACK_MS, manager) * MS);
+      heldBackShare = Math.min(1, Math.max(
+          heldBackShare, managers.perSecond(LoadSensor.HELD_BACK_MS, manager) * MS));
     }
     for (Measurement measurement : measurements) {
-      if (measurement.type().equals(HeronHealth.BACK_PRESSURE_MS)) {
-        double share = Math.min(1, measurement.value() * MS);
+      if (measurement.type().equals(HeronHealth.BACK_PRESSURE_MS) && measurement.value() > 0) {
+        double share = Math.min(counted ? heldBackShare : 1, measurement.value() * MS);
         heldBackShare = Math.max(heldBackShare, share);
-        if (share > 0) {
-          instance(measurement.component(), measurement.instance()).setBackPressureShare(share);
-        }
+        instance(measurement.component(), measurement.instance()).setBackPressureShare(share);
       }
     }
-    heldBackShare = Math.min(1, heldBackShare);
   }
 
   private void readSymptoms(Collection<Symptom> found, Collection<Diagnosis> diagnoses) {

@@ -12,9 +12,9 @@ from dataclasses import replace
 from functools import cached_property
 
 from packing.candidate import Candidate
-from packing.model.uncertainty import DRAWS, SEED, Intervals, spread
+from packing.model.uncertainty import DRAWS, SEED, Intervals, Truth
 from packing.objective import Enough, Score, pressure, reference, score
-from packing.profile import Factors, draw_factors
+from packing.profile import draw_factors
 from packing.request import Request
 from packing.validation import STATED_PREFERENCES
 
@@ -90,15 +90,8 @@ class Ranking:
             return None
         if candidate.prediction.latency is None:
             return None
-        return spread(
-            self._request.prepared,
-            candidate.plan,
-            self._factors,
-            self._request.scheduler.homogeneous,
-            self._request.costs,
-            self._request.runtime,
-            point=candidate.prediction,
-        )
+        homogeneous = self._request.scheduler.homogeneous
+        return self._truth.spread(candidate.plan, homogeneous, candidate.prediction)
 
     def assured(self, candidate: Candidate) -> float | None:
         """Load factor that a plan sustains with the probability asked for; None where unknown."""
@@ -117,8 +110,10 @@ class Ranking:
         return 0.0 if assured is None else self._enough.shortfall(assured)
 
     @cached_property
-    def _factors(self) -> Factors:
-        return draw_factors(self._request.profile, self._request.target, DRAWS, SEED)
+    def _truth(self) -> Truth:
+        request = self._request
+        factors = draw_factors(request.profile, request.target, DRAWS, SEED)
+        return Truth(request.prepared, factors, request.costs, request.runtime)
 
     def _known_share(self) -> float:
         """Assured over predicted load, of the plan that all are compared with."""

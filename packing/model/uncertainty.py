@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -166,14 +166,10 @@ def spread(  # noqa: PLR0917 - what the world is made of
 
     `factors` come from `packing.profile.draw_factors` for the same profile and components; one
     `Factors` for all plans that are compared makes their draws pairs. `point` is what
-    `predict_placed` says of the plan, computed here unless given.
+    `predict_placed` says of the plan, computed here unless given. For many plans of one topology
+    use `Truth`.
     """
-    if point is None:
-        point = predict_placed(prepared, plan, homogeneous, costs, runtime)
-    if point.sustainable_load_factor is None or point.latency is None:
-        return None
-    truth = _Truth(prepared, factors, costs, runtime, error)
-    return _Evaluated(truth, plan, homogeneous, point).intervals()
+    return Truth(prepared, factors, costs, runtime, error).spread(plan, homogeneous, point)
 
 
 @lru_cache(maxsize=32)
@@ -190,7 +186,7 @@ def _with_unit(factors: Floats) -> Floats:
     return np.vstack((np.ones((1, factors.shape[1])), factors))
 
 
-class _Truth:
+class Truth:
     """Rates and costs under every draw; nothing of a plan. Row 0 is the profile itself.
 
     Shapes: (1 + draws, components) or (1 + draws, streams).
@@ -202,8 +198,9 @@ class _Truth:
         factors: Factors,
         costs: HeronCosts,
         runtime: Runtime,
-        error: ModelError,
+        error: ModelError = MODEL_ERROR,
     ) -> None:
+        """What may be true of a topology for which `factors` were drawn."""
         s = self.structure = prepared
         self.costs, self.runtime, self.error = costs, runtime, error
         self.draws = factors.draws
@@ -244,6 +241,34 @@ class _Truth:
         """CPU of all instances of a component at nominal load."""
         self.thread = self.cores + self.executed * s.wait_s * _with_unit(factors.wait)
         """Busy time of their threads."""
+
+    def spread(
+        self, plan: Plan, homogeneous: bool = False, point: Prediction | None = None
+    ) -> Intervals | None:
+        """`spread` for one of many plans."""
+        if point is None:
+            s = self.structure
+            point = predict_placed(s, plan, homogeneous, self.costs, self.runtime)
+        if point.sustainable_load_factor is None or point.latency is None:
+            return None
+        return _Evaluated(self, plan, homogeneous, point).intervals()
+
+    @cached_property
+    def wire_bytes(self) -> Floats:
+        """Bytes/s of each stream between stream managers."""
+        return np.asarray(self.streams * (self.bytes + TUPLE_OVERHEAD_BYTES))
+
+    @cached_property
+    def service_s(self) -> Floats:
+        """Time of a thread per tuple; 0 where nothing is executed."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.nan_to_num(self.thread / self.executed, nan=0.0, posinf=0.0)
+        return np.asarray(np.where(self.executed > 0, found, 0.0))
+
+    @cached_property
+    def path_weights(self) -> Floats:
+        """Per component: share of the tuples that end at sinks whose way leads through it."""
+        return _path_weights(self.structure)
 
 
 def _copies(s: Structure, stream: int) -> int:
@@ -305,7 +330,7 @@ def _streams(s: Structure, rate: Floats, selectivity: Floats) -> tuple[Floats, B
 class _Evaluated:
     """One plan under every draw. Columns are classes of containers that are alike."""
 
-    def __init__(self, truth: _Truth, plan: Plan, homogeneous: bool, point: Prediction) -> None:
+    def __init__(self, truth: Truth, plan: Plan, homogeneous: bool, point: Prediction) -> None:
         s = truth.structure
         placed = place(s, plan)
         self.truth, self.placed, self.point = truth, placed, point
@@ -362,11 +387,10 @@ class _Evaluated:
         t, costs = self.truth, self.truth.costs
         ack_s = costs.manager_ack_s if t.runtime.acking else 0.0
         streams = t.streams
-        wire_bytes = streams * (t.bytes + TUPLE_OVERHEAD_BYTES)
         manager = (
             streams @ (leaving * (costs.manager_tuple_s + ack_s))
             + streams @ (remote_in * (costs.manager_remote_in_s + ack_s))
-            + wire_bytes @ (remote * costs.manager_byte_s)
+            + t.wire_bytes @ (remote * costs.manager_byte_s)
         ) * t.manager_costs[:, None]
         return t.cores @ sending + manager, manager
 
@@ -463,11 +487,9 @@ class _Evaluated:
         assert self.point.latency is not None
         t = self.truth
         s, period_s = t.structure, t.runtime.drain_period_s
-        weight = _path_weights(s)
+        weight, service_s = t.path_weights, t.service_s
         half = np.where(~s.emits & ~s.spout, 0.5, 1.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            service_s = np.nan_to_num(t.thread / t.executed, nan=0.0, posinf=0.0)
-            service_s = np.where(t.executed > 0, service_s, 0.0)
             rate = t.executed * self.mean_share * delivered[:, None]
             duty = np.where(pressed, DUTY_IN_BACK_PRESSURE, 1.0)[:, None]
             bursts = np.maximum(np.minimum(rate, self.bursts * duty), 1e-12)
@@ -513,14 +535,14 @@ class _Packets:
     of load adds near the predicted one.
     """
 
-    def __init__(self, truth: _Truth, fixed: Floats, slope: Floats, kept: Ints) -> None:
+    def __init__(self, truth: Truth, fixed: Floats, slope: Floats, kept: Ints) -> None:
         self.of_containers, self.of_managers, self.together = self._drawn(truth, fixed, kept)
         self.container_slope, self.manager_slope, self.together_slope = self._drawn(
             truth, slope, kept
         )
 
     @staticmethod
-    def _drawn(truth: _Truth, cores: Floats, kept: Ints) -> tuple[Floats, Floats, Floats]:
+    def _drawn(truth: Truth, cores: Floats, kept: Ints) -> tuple[Floats, Floats, Floats]:
         """Of containers, of stream managers, and of all together."""
         manager = cores[MANAGERS]
         instances = cores[CONTAINERS] - manager

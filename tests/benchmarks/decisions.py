@@ -24,7 +24,7 @@ from packing.bounds import bounds_for
 from packing.candidate import judge
 from packing.choose import choose
 from packing.goal import Goal
-from packing.model.uncertainty import spread
+from packing.model.uncertainty import Truth
 from packing.plan import Plan
 from packing.planners import Planner, Proposer
 from packing.profile import draw_factors
@@ -36,7 +36,8 @@ CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
     "packing.candidate.judge": ("judging", judge),
     "packing.choose.judge": ("judging", judge),
     "packing.ranking.draw_factors": ("drawing", draw_factors),
-    "packing.ranking.spread": ("drawing", spread),
+    "packing.model.uncertainty.Truth.__init__": ("drawing", Truth.__init__),
+    "packing.model.uncertainty.Truth.spread": ("drawing", Truth.spread),
     "packing.choose.bounds_for": ("bounds", bounds_for),
 }
 """Where the functions of a phase are looked up; none of them calls another."""

@@ -15,8 +15,8 @@ import java.util.TreeSet;
 /**
  * Counters of a component, and the time that they cover.
  *
- * <p>The Tracker answers in buckets of a minute, of which the newest is not full and the oldest may be
- * from before the topology ran; the metrics cache answers with one sum for the whole window.
+ * <p>They come in buckets of a minute, of which the newest may not be full and the oldest may be from
+ * before the topology ran. A single one is taken for the whole window.
  */
 final class Counters {
 

@@ -34,6 +34,9 @@ final class HealthSettings {
   private static final Duration DEFAULT_SCALE_DOWN_AFTER = Duration.ofHours(1);
   private static final double DEFAULT_HEADROOM = 0.2;
   private static final double HIGHEST_HEADROOM = 0.95;
+  /** Heron counts by the minute, and the newest minute is not complete. */
+  private static final Duration SHORTEST_WINDOW = Duration.ofMinutes(2);
+  private static final Duration SHORTEST = Duration.ofMillis(1);
   private static final String NEVER = "never";
 
   private final Function<String, Object> values;
@@ -55,11 +58,12 @@ final class HealthSettings {
   HealthSettings(Function<String, Object> values) {
     this.values = values;
     mode = readMode();
-    interval = readTime(INTERVAL, DEFAULT_INTERVAL);
-    cooldown = readTime(PREFIX + "cooldown.ms", DEFAULT_COOLDOWN);
-    window = readTime(PREFIX + "window.ms", DEFAULT_WINDOW);
+    interval = readTime(INTERVAL, SHORTEST, DEFAULT_INTERVAL);
+    cooldown = readTime(PREFIX + "cooldown.ms", SHORTEST, DEFAULT_COOLDOWN);
+    window = readTime(PREFIX + "window.ms", SHORTEST_WINDOW, DEFAULT_WINDOW);
     scaleDownAfter = text(PREFIX + "scale.down.after.ms").equalsIgnoreCase(NEVER)
-        ? null : readTime(PREFIX + "scale.down.after.ms", DEFAULT_SCALE_DOWN_AFTER);
+        ? null
+        : readTime(PREFIX + "scale.down.after.ms", SHORTEST, DEFAULT_SCALE_DOWN_AFTER);
     headroom = readShare("headroom", HIGHEST_HEADROOM).orElse(DEFAULT_HEADROOM);
     probability = readShare("probability", 1);
   }
@@ -116,14 +120,14 @@ final class HealthSettings {
     }
   }
 
-  private Duration readTime(String key, Duration otherwise) {
+  private Duration readTime(String key, Duration least, Duration otherwise) {
     String text = text(key);
     if (text.isEmpty()) {
       return otherwise;
     }
     try {
       int value = new BigDecimal(text).intValueExact();
-      if (value >= 1) {
+      if (value >= least.toMillis()) {
         return Duration.ofMillis(value);
       }
     } catch (NumberFormatException e) {
@@ -131,7 +135,8 @@ final class HealthSettings {
     } catch (ArithmeticException e) {
       // a fraction, or beyond any time: the sentence below
     }
-    problem(key, "it must be a whole number of milliseconds from 1 to " + Integer.MAX_VALUE
+    problem(key, "it must be a whole number of milliseconds from " + least.toMillis() + " to "
+        + Integer.MAX_VALUE
         + (key.endsWith("scale.down.after.ms") ? ", or " + NEVER : ""));
     return otherwise;
   }

@@ -9,8 +9,10 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.heronbridge.wire.StreamId;
 
@@ -19,8 +21,7 @@ import org.heronbridge.wire.StreamId;
  * execute and the time they take, by stream and instance, and how long stream managers held the
  * spouts back.
  *
- * <p>All of these are in the whitelist that Heron ships (conf/local/metrics_sinks.yaml). Counters are
- * sums over the minutes of the window, or over all of it where the metrics cache answers.
+ * <p>All of these are in the whitelist that Heron ships (conf/local/metrics_sinks.yaml).
  */
 final class LoadSensor implements ISensor {
 
@@ -34,6 +35,8 @@ final class LoadSensor implements ISensor {
   static final String HELD_BACK_MS = "__server/__time_spent_back_pressure_initiated";
   /** Under which Heron keeps the metrics of stream managers. */
   static final String STREAM_MANAGERS = "__stmgr__";
+
+  private static final Duration MINUTE = Duration.ofMinutes(1);
 
   private final MetricsProvider metrics;
   private final Callable<RunningTopology> reader;
@@ -100,9 +103,29 @@ final class LoadSensor implements ISensor {
     return found;
   }
 
-  private Collection<Measurement> measured(Instant now, List<String> names, String component) {
+  /**
+   * Measurements by minute. Where the metrics cache answers, with one number for all the time that is
+   * asked about, it is asked about one minute at a time: components tell their counters at different
+   * moments and up to a minute late, so one number may hold a minute more or less than another.
+   */
+  private List<Measurement> measured(Instant now, List<String> names, String component) {
+    List<Measurement> found = asked(now, window, names, component);
+    Set<Instant> instants = new HashSet<>();
+    found.forEach(measurement -> instants.add(measurement.instant()));
+    if (instants.size() != 1) {
+      return found;
+    }
+    List<Measurement> byMinute = new ArrayList<>();
+    for (Duration back = Duration.ZERO; back.compareTo(window) < 0; back = back.plus(MINUTE)) {
+      byMinute.addAll(asked(now.minus(back), MINUTE, names, component));
+    }
+    return byMinute;
+  }
+
+  private List<Measurement> asked(
+      Instant until, Duration length, List<String> names, String component) {
     Collection<Measurement> found =
-        metrics.getMeasurements(now, window, names, Collections.singletonList(component));
-    return found == null ? Collections.emptyList() : found;
+        metrics.getMeasurements(until, length, names, Collections.singletonList(component));
+    return found == null ? Collections.emptyList() : new ArrayList<>(found);
   }
 }

@@ -93,9 +93,11 @@ class BridgeHealthPolicyTest {
     assertEquals(profile, request.getContext().getOptions().getProfile());
   }
 
-  @Test
-  void theRequestSaysWhatWasObserved() throws Exception {
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void theRequestSaysWhatWasObserved(boolean cached) throws Exception {
     cluster.offeredPerS = minute -> 4000;
+    cluster.cached = cached;
     settings.put("heron.health.bridge.probability", "0.9");
     settings.put("heron.health.bridge.headroom", 0.25);
 
@@ -481,7 +483,7 @@ class BridgeHealthPolicyTest {
       "heron.health.bridge.headroom, 20",
       "heron.health.bridge.probability, high",
       "heron.health.bridge.cooldown.ms, 0",
-      "heron.health.bridge.window.ms, 1.5",
+      "heron.health.bridge.window.ms, 60000",
       "heron.health.bridge.scale.down.after.ms, soon",
       "heron.health.bridge.mode, off",
       "heron.packing.bridge.address, nowhere"})

@@ -26,6 +26,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -61,6 +62,8 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   volatile double slowness = 1;
   /** Whether everything goes to the first instance of {@code count}. */
   volatile boolean global;
+  /** Whether one number is told for all the time asked about, as by the metrics cache. */
+  volatile boolean cached;
   volatile boolean schedulerWorks = true;
   volatile RuntimeException metricsFailure;
 
@@ -200,7 +203,7 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
       throw metricsFailure;
     }
     List<Measurement> found = new ArrayList<>();
-    for (Minute minute : window(window)) {
+    for (Minute minute : minutes.subMap(until.minus(window), false, until, true).values()) {
       for (String component : components) {
         for (String name : names) {
           minute.told(component, name).forEach((id, value) ->
@@ -208,7 +211,23 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
         }
       }
     }
-    return found;
+    return cached ? summed(found, until) : found;
+  }
+
+  /** Sums of counters and means of latencies, in the order in which they came. */
+  private static List<Measurement> summed(List<Measurement> found, Instant at) {
+    Map<List<String>, List<Double>> values = new LinkedHashMap<>();
+    for (Measurement one : found) {
+      values.computeIfAbsent(List.of(one.component(), one.instance(), one.type()),
+          key -> new ArrayList<>()).add(one.value());
+    }
+    List<Measurement> summed = new ArrayList<>();
+    values.forEach((key, all) -> {
+      double sum = all.stream().mapToDouble(value -> value).sum();
+      summed.add(new Measurement(key.get(0), key.get(1), key.get(2), at,
+          key.get(2).contains("latency") ? sum / all.size() : sum));
+    });
+    return summed;
   }
 
   @Override

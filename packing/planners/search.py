@@ -16,10 +16,13 @@ from packing.planners.packing_problem import RequestedPack
 from packing.planners.search_repack import repack
 from packing.request import Request
 from packing.resources import describe_bytes
-from packing.search.portfolio import Found, capped, search_counts
+from packing.search.portfolio import Found, capped, default_steps, search_counts
 from packing.search.problem import PackingProblem
 
 LOAD_CAP_OVER_ROUND_ROBIN = 1.10
+STEPS_SHARE = 0.25
+"""Part of the steps that suit a size which a plan gets. The rest would keep about a thousandth more
+traffic in containers, and most of a decision's time would go to it."""
 LARGEST_STATE = 20_000_000
 """Classes times containers up to which states are searched; beyond they would not fit memory."""
 
@@ -39,7 +42,12 @@ def search(request: Request) -> Plan:
             f"{len(pack.classes.component)} kinds of instances in {pack.containers} containers are "
             f"more than search holds in memory ({LARGEST_STATE} counts); use stream_affinity"
         )
-    return pack.plan(best_counts(pack).counts)
+    return pack.plan(best_counts(pack, usual_steps(pack)).counts)
+
+
+def usual_steps(pack: RequestedPack) -> int:
+    """Annealing steps that a plan gets at the usual effort."""
+    return int(default_steps(pack.problem()) * STEPS_SHARE)
 
 
 def best_counts(pack: RequestedPack, steps: int | None = None) -> Found:

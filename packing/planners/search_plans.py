@@ -19,19 +19,17 @@ from packing.errors import Infeasible
 from packing.goal import Goal
 from packing.plan import Plan
 from packing.planners.packing_problem import RequestedPack
-from packing.planners.search import LARGEST_STATE, best_counts, search
+from packing.planners.search import LARGEST_STATE, best_counts, search, usual_steps
 from packing.planners.usable_size import hard_limit
 from packing.request import Request
 from packing.search.budget import Budget
-from packing.search.portfolio import ROUNDS, capped, default_steps, levelled, search_counts
+from packing.search.portfolio import ROUNDS, capped, levelled, search_counts
 from packing.search.problem import PackingProblem
 
 OVER_FEWEST = (1.0, 1.25, 1.5, 2.0)
 """Numbers of containers that are tried where they are free, over the fewest that hold all."""
 OVER_STATED = (0.5, 0.75, 1.5)
 """The same where no size is stated, over the number that the topology suggests."""
-SIDE_SHARE = 0.25
-"""Part of the usual work for a plan that is not the one the objective asks for first."""
 
 
 class SearchPlans:
@@ -63,15 +61,13 @@ class SearchPlans:
 
 
 def _states(pack: RequestedPack, goal: Goal, main: bool) -> Iterator[tuple[str, Ints]]:
-    """States for one number of containers, the one that the objective asks for with most work."""
+    """States for one number of containers, with further plans between the extremes for `main`."""
     budget = goal.budget
-    usual = default_steps(pack.problem())
+    usual = usual_steps(pack)
     # More work goes on from what the usual work finds, so that it is never for the worse.
     steps, more = int(usual * min(1.0, budget.steps_factor)), int(usual * budget.steps_factor)
-    aside = int(steps * SIDE_SHARE)
-    for_traffic = goal.objective == "traffic"
     try:
-        first = best_counts(pack, aside if for_traffic or not main else steps).counts
+        first = best_counts(pack, steps).counts
     except Infeasible:
         if main:
             raise
@@ -81,13 +77,12 @@ def _states(pack: RequestedPack, goal: Goal, main: bool) -> Iterator[tuple[str, 
         no_fuller = capped(problem, _fullest(problem, first) + 1e-9)
         first = _further(no_fuller, first, more, budget)
     yield "", first
-    level = levelled(problem, None, aside)
+    level = levelled(problem, None, steps)
     if level is not None:
         yield "even", level
     if not main or budget.stop():
         return
     starts = [first, pack.dealt_counts]
-    steps = steps if for_traffic else aside
     found = search_counts(problem, starts=starts, steps=steps, stop=budget.stop)
     if found is None:
         return

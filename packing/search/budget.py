@@ -18,7 +18,8 @@ class Budget:
     """Effort of one request's search, and who may end it early."""
 
     steps_factor: float = 1.0
-    """Annealing steps over those that suit the size (`packing.search.portfolio.default_steps`)."""
+    """Annealing steps of each plan over the usual number, which depends on the size alone
+    (`packing.planners.search.usual_steps`)."""
     rounds: int = 1
     """How often they are spent; from the second time on the best found so far."""
     caps: tuple[float, ...] = ()
@@ -37,7 +38,7 @@ BUDGETS: Mapping[str, Budget] = MappingProxyType(
     {
         "quick": Budget(steps_factor=0.25),
         "default": Budget(),
-        "thorough": Budget(steps_factor=4.0, rounds=8, caps=(0.25, 0.5, 0.75)),
+        "thorough": Budget(steps_factor=16.0, rounds=8, caps=(0.25, 0.5, 0.75)),
     }
 )
 """By the names that settings use."""

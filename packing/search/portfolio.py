@@ -26,7 +26,7 @@ PROOF_NODES = 0
 """Branch and bound nodes spent on proving the configuration LP; few classes need no more."""
 STEPS_AT_ONE = 6_000.0
 STEPS_EXPONENT = 0.5
-"""Annealing steps of the default effort: `STEPS_AT_ONE * instances^STEPS_EXPONENT`."""
+"""Annealing steps of a search that says nothing else: `STEPS_AT_ONE * instances^STEPS_EXPONENT`."""
 SCHEDULES = ((0.1, 0.003), (0.03, 0.003), (0.3, 0.003), (0.1, 0.01))
 """First and last temperature of a round, over the largest traffic between two instances; rounds
 take them in turn."""
@@ -53,7 +53,7 @@ class Found:
 
 
 def default_steps(problem: PackingProblem) -> int:
-    """Annealing steps that take about a tenth of what an answer may take at that size."""
+    """Annealing steps of a search for one state that has the time of an answer to itself."""
     return int(STEPS_AT_ONE * problem.instance_count**STEPS_EXPONENT)
 
 

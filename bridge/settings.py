@@ -170,8 +170,8 @@ class Settings:
         metadata=_about(
             "How much the search works on a plan when a request does not say: `quick` a quarter of "
             "the usual, `thorough` over a hundred times that and plans between the extremes. Work "
-            "is counted, not timed, so that the same request gets the same plan; only a deadline that "
-            "is nearly over ends it early."
+            "is counted, not timed, so that the same request gets the same plan; only a deadline "
+            "that is nearly over ends it early."
         ),
     )
     spread_components: bool = field(

@@ -32,6 +32,7 @@ integration: install ## the tests in Docker alone; HERON_IMAGE names a full Hero
 bench: install ## figures: planners, model, bridge footprint, JVM call
 	$(PYTHON) -m tests.benchmarks.planners
 	$(PYTHON) -m tests.benchmarks.predictions
+	$(PYTHON) -m tests.benchmarks.advice
 	$(PYTHON) -m tests.benchmarks.report
 	.venv/bin/heron-bridge accuracy --runs tests/data/runs
 	$(PYTHON) -m tests.benchmarks.model_against_simulation

@@ -26,6 +26,8 @@ from packing.topology import Grouping, Kind
 
 LOAD_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)
 """Of the rate asked for, at which the cost is shown."""
+MOST_TRIED_FOR_STEP = 40
+"""Plans for each of them."""
 HIGHEST_WIDTH = 0.01
 """Relative width at which the search for the highest possible rate ends."""
 HIGHEST_ROUNDS = 10
@@ -103,7 +105,7 @@ def advise(
     or names and numbers do not fit, Infeasible where instances find no place in the containers.
     """
     objective = check_objective(objective)
-    sizing = Sizing(request, goal)
+    sizing = Sizing(request, goal, budget.stop)
     try:
         found = sizing.smallest()
     except NoParallelismHelps as error:
@@ -174,7 +176,10 @@ def _steps(
 ) -> tuple[LoadStep, ...]:
     found = []
     for factor in load_factors:
-        found.append(_step_of(chosen, 1.0) if factor == 1.0 else load_step(sizing, factor))
+        if factor == 1.0:
+            found.append(_step_of(chosen, 1.0))
+        elif not sizing.stop():
+            found.append(load_step(sizing, factor))
         done(f"{factor:g} times the rate")
     return tuple(found)
 
@@ -183,7 +188,8 @@ def load_step(sizing: Sizing, factor: float) -> LoadStep:
     """What `factor` times the rate would take."""
     rate_per_s = factor * sizing.goal.rate_per_s
     try:
-        return _step_of(sizing.at(replace(sizing.goal, rate_per_s=rate_per_s)).smallest(), factor)
+        other = sizing.at(replace(sizing.goal, rate_per_s=rate_per_s), MOST_TRIED_FOR_STEP)
+        return _step_of(other.smallest(), factor)
     except PackingError as error:
         return LoadStep(factor, rate_per_s, {}, impossible=str(error))
 
@@ -238,6 +244,8 @@ def highest_rate(sizing: Sizing, bound: float) -> float:
     asked = sizing.goal.rate_per_s
 
     def holds(factor: float) -> bool:
+        if sizing.stop():
+            return False
         try:
             sizing.at(replace(sizing.goal, rate_per_s=factor * asked)).smallest()
         except PackingError:

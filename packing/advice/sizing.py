@@ -10,7 +10,7 @@ the plan still holds: with one instance less of any component it would not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from packing.choose import Candidate, ask
 from packing.constraints import DEFAULT_MAX_INSTANCES
 from packing.errors import Infeasible, InvalidRequest
 from packing.infeasibility import why_no_plan
+from packing.model.demand import Needs, place
 from packing.model.saturation import Limit
 from packing.model.uncertainty import DRAWS, SEED, Intervals, spread
 from packing.planners import Planner
@@ -45,6 +46,13 @@ LEAST_GAIN = 1.002
 """A correction that raises what is carried by less has not helped."""
 PATIENCE = 3
 """Corrections in a row that do not help, after which nothing is expected to."""
+MORE_PATIENCE = 5
+"""The same for numbers of containers, while it is the load that they do not carry."""
+FEW_INSTANCES = 60
+"""Up to so many, every quick planner is asked for a fresh plan; beyond, the first that has one: the
+others take long, and one container more does as well."""
+MOST_TRIED = 200
+"""Plans that one search asks for; small topologies take a few, and most large ones too."""
 SPARE_STEP = 1.15
 """Spare capacity is raised by this where a latency or a probability is missed."""
 MOST_SPARE = 4.0
@@ -56,8 +64,11 @@ SPARE_WIDTH = 1.02
 TRIMMING_ROUNDS = 4
 
 FRESH: Mapping[str, Planner] = {"round_robin": round_robin, "stream_affinity": stream_affinity}
-UPDATE: Mapping[str, Planner] = {"stream_affinity": stream_affinity}
-"""Planners that show whether a parallelism can work; the quickest first."""
+UPDATE: Mapping[str, Planner] = {"stream_affinity": stream_affinity, "round_robin": round_robin}
+SPREAD: Mapping[str, Planner] = {"round_robin": round_robin}
+"""Planners that show whether a parallelism can work: at a pack the quickest first, at an update the
+one that moves nothing, and where that is not enough, or containers are added, the one that deals
+all instances out anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,13 +176,22 @@ class Trial:
 class Sizing:
     """Tries parallelisms of one request, at one rate. Nothing is tried twice."""
 
-    def __init__(self, request: Request, goal: RateGoal) -> None:
+    def __init__(
+        self,
+        request: Request,
+        goal: RateGoal,
+        stop: Callable[[], bool] = lambda: False,
+        most_tried: int = MOST_TRIED,
+    ) -> None:
         """`request` gives topology, constraints, scheduler, load, costs, and what runs, if anything
-        does; spouts keep at least the parallelism that they have there. Raises InvalidRequest where
-        service times are not known."""
+        does; spouts keep at least the parallelism that they have there. Once `stop` says so, or
+        after so many plans, nothing more is taken away. Raises InvalidRequest where service times
+        are not known."""
         check_known(request.topology, request.profile)
         self.request = request
         self.goal = goal
+        self.stop = stop
+        self.most_tried = most_tried
         self.running: dict[str, int] = dict(request.parallelism)
         topology = request.topology.with_parallelism(self.running)
         self.rates = spout_rates(topology, request.profile, goal.rate_per_s)
@@ -187,9 +207,13 @@ class Sizing:
         """Plans that were asked for."""
         return len(self._tried)
 
-    def at(self, goal: RateGoal) -> Sizing:
+    @property
+    def _tired(self) -> bool:
+        return self.tried >= self.most_tried or self.stop()
+
+    def at(self, goal: RateGoal, most_tried: int = MOST_TRIED) -> Sizing:
         """The same for another goal."""
-        return Sizing(self.request, goal)
+        return Sizing(self.request, goal, self.stop, most_tried)
 
     def bounds(self, spare: float = 1.0) -> dict[str, int]:
         """What threads alone require, with `spare` times the headroom's capacity."""
@@ -217,7 +241,7 @@ class Sizing:
                 needless = 0 if better else needless + 1
                 if found.holds or self._instances_limit(trial):
                     break
-                if trial.carries and needless >= PATIENCE:
+                if needless >= (PATIENCE if trial.carries else MORE_PATIENCE):
                     break
             assert found is not None
             self._best[key] = found
@@ -258,19 +282,30 @@ class Sizing:
     def _try(self, parallelism: Mapping[str, int], containers: int | None) -> Trial:
         request = self.request_at(parallelism, containers)
         best: Trial | None = None
-        for name, planner in (FRESH if request.current is None else UPDATE).items():
+        for name, planner in self._planners(containers).items():
             trial = Trial(request, ask(name, planner, request), self.goal)
             if best is None or trial.merit > best.merit:
                 best = trial
-            if best.holds or self._instances_limit(best):
+            many = sum(parallelism.values()) > FEW_INSTANCES and request.current is None
+            if best.holds or self._instances_limit(best) or (many and best.candidate.usable):
                 break
         assert best is not None
         return best
+
+    def _planners(self, containers: int | None) -> Mapping[str, Planner]:
+        current = self.request.current
+        if current is None:
+            return FRESH
+        # To fill added containers takes moves, and looking for the fewest of them takes long.
+        added = containers is not None and containers > current.container_count
+        return SPREAD if added else UPDATE
 
     def _instances_limit(self, trial: Trial) -> bool:
         """Whether an instance is too weak, which a placement changes little."""
         if not trial.limits or trial.limits[0].component is None:
             return False
+        if "gateway" in trial.limits[0].name and not trial.carries:
+            return False  # fewer senders in a container make larger packets
         return not trial.carries or (trial.in_time and not trial.likely)
 
     def _container_counts(self, parallelism: Mapping[str, int]) -> Iterator[int | None]:
@@ -343,6 +378,13 @@ class Sizing:
                 best = trial
             if needless >= PATIENCE or (late and spare >= MOST_SPARE):
                 break
+            if self._tired:
+                assert best is not None
+                raise Infeasible(
+                    f"no parallelism was found after {self.tried} plans; the best one, of "
+                    f"{sum(parallelism.values())} instances, carries {best.carried:.2f} times the "
+                    f"rate, and {self.goal.load_factor:.2f} are asked for"
+                )
             if trial.carries and trial.let_through:
                 spare *= max(SPARE_STEP, self._missing(trial))
                 raised = self.bounds(spare)
@@ -355,7 +397,7 @@ class Sizing:
     def _least_spare(self, high: float, trial: Trial) -> Trial:
         """The plan with the least spare capacity that holds, alike for all components."""
         low = 1.0
-        while high / low > SPARE_WIDTH:
+        while high / low > SPARE_WIDTH and not self._tired:
             middle = math.sqrt(low * high)
             fewer = self._best_or_none(self.bounds(middle))
             if fewer is not None and fewer.holds:
@@ -398,10 +440,10 @@ class Sizing:
             assert limit.component is not None
             short = limit.factor / self.goal.load_factor
             raised[limit.component] = self._more(trial, limit.component, short)
-        if not of_instances and weak:
-            short = weak[0].factor / self.goal.load_factor
-            name = self._heaviest(trial, weak[0])
-            raised[name] = self._more(trial, name, short)
+        for limit in [] if of_instances else weak:
+            short = limit.factor / self.goal.load_factor
+            name = self._heaviest(trial, limit)
+            raised[name] = max(raised[name], self._more(trial, name, short))
         # More readers of ALL streams make more work.
         return thread_bounds(self._asked, self.goal.load_factor, raised)
 
@@ -411,17 +453,20 @@ class Sizing:
         return max(running + 1, min(2 * running, math.ceil(running / max(short, 1e-3))))
 
     def _heaviest(self, trial: Trial, limit: Limit) -> str:
-        """The component whose instances take most of what is short in a container."""
-        plan, prepared = trial.candidate.plan, trial.request.prepared
+        """The component with the instance that takes most of what is short in a container."""
+        plan, request = trial.candidate.plan, trial.request
         assert plan is not None
-        load = prepared.rates.input_per_s + prepared.emit_per_s
+        placed = place(request.prepared, plan)
         if "CPU" in limit.name:
-            load = prepared.rates.input_per_s * prepared.cpu_s + 1e-12 * load
-        each = load / plan.counts.sum(axis=1)
+            factor = self.goal.load_factor
+            needs = Needs(placed, request.costs, request.runtime).at(factor)
+            load = needs.instance_fixed + factor * needs.instance_rising
+        else:
+            rates = request.prepared.rates.input_per_s + request.prepared.emit_per_s
+            load = rates[plan.component] * placed.share
         if limit.container is not None:
-            at = int(np.searchsorted(plan.container_ids, limit.container))
-            each = np.where(plan.counts[:, at] > 0, each, -1.0)
-        return self.request.topology.names[int(each.argmax())]
+            load = np.where(plan.container_ids[plan.container] == limit.container, load, -1.0)
+        return request.topology.names[int(plan.component[int(load.argmax())])]
 
     def _stuck(self, trial: Trial) -> NoParallelismHelps:
         """Why more instances did not help."""
@@ -475,7 +520,7 @@ class Sizing:
         """By halves between a number that holds and one that does not."""
         parallelism = trial.parallelism
         low, high = least - 1, parallelism[name]
-        while high - low > 1:
+        while high - low > 1 and not self._tired:
             # Mostly nothing can be taken away: look there first.
             middle = high - 1 if high == parallelism[name] else (low + high) // 2
             fewer = self._with_less(trial, {**parallelism, name: middle})

@@ -94,7 +94,8 @@ class Forwarding:
         """Components whose instances send unequal amounts."""
         self._senders = _senders(placed, self._own)
         self._readers = _Readers(placed)
-        several = (s.adjacency @ self._senders > 1 + 1e-9).astype(np.float64)
+        writing = s.adjacency * (s.feeding > 0)
+        several = (writing @ self._senders > 1 + 1e-9).astype(np.float64)
         self._turns = bool(several.any())
         """Whether anywhere two senders of one container write to the same reader."""
         self._several = self._readers.of_components(several)

@@ -73,7 +73,7 @@ def packets_by_definition(  # noqa: PLR0917 - one instance after the other, noth
                     else:
                         number = share[here].sum() ** 2 / (share[here] ** 2).sum()
                         flush = float((share[members] * out[members]).sum())
-                    if number == 0 or flush <= 0:
+                    if number == 0 or flush <= 0 or stream <= 0:
                         continue
                     run = min(stream * share[here].sum() / number * share[i], flush)
                     regular = run / flush if s.spout[u] else TURNS_OF_BOLTS

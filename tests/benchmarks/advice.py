@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.advice
 
-Random topologies of 20 components. CPU time, medians of five in a warm process; `advise` is the whole answer,
-with the plans of all planners and five rows of cost against load, `smallest` the parallelism alone.
+Random topologies of 20 components. CPU time, medians of five in a warm process. `advise` is the
+whole answer, with the plans of all planners and five rows of cost against load; `smallest` is the
+parallelism alone.
 """
 
 from __future__ import annotations

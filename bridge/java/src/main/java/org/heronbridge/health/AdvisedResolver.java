@@ -252,7 +252,7 @@ final class AdvisedResolver implements IResolver {
     }
     history.done(chosen, running.parallelism(), bottlenecks, clock.instant());
     load.forget();
-    log.said(what(chosen) + ": done");
+    log.said(Sentences.line(chosen.getDescription()) + ": done");
     List<Action> entries = new ArrayList<>(Arrays.asList(done));
     entries.addAll(entry(DEPLOYED, what, now));
     return entries;
@@ -273,7 +273,7 @@ final class AdvisedResolver implements IResolver {
     return Sentences.line(String.format(Locale.ROOT,
         "%s, which clears it with a probability of %.2f and stops the topology for %.0f s%s",
         action.getDescription(), action.getProbability(), action.getDowntimeS(),
-        action.getReasonsCount() == 0 ? "" : " (" + String.join(" ", action.getReasonsList()) + ")"));
+        action.getReasonsCount() == 0 ? "" : " (" + String.join("; ", action.getReasonsList()) + ")"));
   }
 
   /** Why the bridge chose nothing. */
@@ -284,7 +284,7 @@ final class AdvisedResolver implements IResolver {
     }
     for (org.heronbridge.wire.Action action : advice.getActionsList()) {
       if (reasons.size() < MOST_REASONS && action.getReasonsCount() > 0) {
-        reasons.add(action.getDescription() + ": " + String.join(" ", action.getReasonsList()));
+        reasons.add(action.getDescription() + ": " + String.join("; ", action.getReasonsList()));
       }
     }
     return Sentences.line(

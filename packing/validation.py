@@ -206,9 +206,8 @@ def _capacity(plan: Plan, request: Request) -> list[Violation]:
     judged = ~_untouched(plan, request)
 
     def check(rule: Rule, broken: Bools, message: str, *columns: Floats | Ints) -> None:
-        broken = broken & judged
-        if bool(np.any(broken)):
-            first = int(np.argmax(broken))
+        if broken.any() and (broken & judged).any():
+            first = int(np.argmax(broken & judged))
             found.append(Violation(rule, message.format(ids[first], *(c[first] for c in columns))))
 
     check(

@@ -80,8 +80,10 @@ def anneal(  # noqa: PLR0917 - a schedule is its figures
     """
     given = _Given(problem, aim)
     state = given.state(counts)
-    containers = np.arange(problem.container_count) if active is None else np.asarray(active)
-    places = np.ascontiguousarray(containers, dtype=np.int32)
+    if active is None:
+        places = np.arange(problem.container_count, dtype=np.int32)
+    else:
+        places = np.ascontiguousarray(active, dtype=np.int32)
     if len(places) and not 0 <= int(places.min()) <= int(places.max()) < problem.container_count:
         raise ValueError(f"active containers must be from 0 to {problem.container_count - 1}")
     found = ctypes.c_double()

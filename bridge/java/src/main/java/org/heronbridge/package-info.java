@@ -5,7 +5,8 @@
  * <p>Only {@link org.heronbridge.HeronPlans}, {@link org.heronbridge.HeronSettings},
  * {@link org.heronbridge.FallbackPacker}, {@link org.heronbridge.PackingTask},
  * {@link org.heronbridge.PackingCall}, {@link org.heronbridge.BridgePacking},
- * {@link org.heronbridge.AdviceClient} and the health policy name Heron's classes. They use no method of Heron whose signature mentions a class of protobuf or guava: Heron's copies of
- * those stay under their own names while ours are moved, and differ between its versions.
+ * {@link org.heronbridge.AdviceClient} and the health policy name Heron's classes. They use no method
+ * of Heron whose signature mentions a class of protobuf or guava: Heron's copies of those stay under
+ * their own names while ours are moved, and differ between its versions.
  */
 package org.heronbridge;

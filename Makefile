@@ -31,6 +31,7 @@ integration: install ## the tests in Docker alone; HERON_IMAGE names a full Hero
 
 bench: install ## figures: planners, model, bridge footprint, JVM call
 	$(PYTHON) -m tests.benchmarks.planners
+	$(PYTHON) -m tests.benchmarks.decisions
 	$(PYTHON) -m tests.benchmarks.predictions
 	$(PYTHON) -m tests.benchmarks.advice
 	$(PYTHON) -m tests.benchmarks.report

@@ -27,7 +27,7 @@ from bridge.workload import Workload
 from packing import advice
 from packing.advice import Advice, LoadStep, RateGoal
 from packing.advice.rate_goal import HEADROOM
-from packing.model import HeronCosts
+from packing.model.user_times import user_times
 from packing.plan import Plan
 
 
@@ -41,7 +41,7 @@ def advise(  # noqa: PLR0917 - what may be asked for
     *,
     profile: Path | None = None,
     running: Plan | None = None,
-    costs: HeronCosts | None = None,
+    added_costs: bool | None = None,
     objective: str = "",
     done: Callable[[str], None] = lambda _: None,
 ) -> Advice:
@@ -49,16 +49,20 @@ def advise(  # noqa: PLR0917 - what may be asked for
 
     `source` is what `bridge.topology_source.load_source` takes, or a workload that was read.
     `rate_per_s` is in tuples over all instances of the spouts. `running` is the plan to start from,
-    if the source is not a live topology. `costs` are Heron's own, in place of those that come with
-    the package: `NO_COSTS` where the times per tuple include Heron's work. Where no parallelism
+    if the source is not a live topology. With `added_costs` the times per tuple are those of user
+    code, and what Heron does itself is added to them; without, they are what a whole instance takes
+    (None: added for a live topology, whose metrics tell user code apart). Where no parallelism
     carries the rate the advice has no plan, and says why. Raises InvalidRequest, Infeasible,
     `bridge.errors.Unreachable`.
     """
     goal = RateGoal(rate_per_s, headroom, probability, latency_p99_limit_s, containers)
     workload = source if isinstance(source, Workload) else load_source(source, profile, done)
     request = request_for(workload)
-    if costs is not None:
-        request = replace(request, costs=costs)
+    if added_costs is None:
+        added_costs = workload.running is not None
+    if not added_costs:
+        times = user_times(request.profile, request.topology, request.costs, request.runtime)
+        request = replace(request, profile=times)
     current = workload.running if running is None else running
     if current is not None:
         request = replace(request, current=current)

@@ -20,7 +20,6 @@ from bridge.plan_file import load_plan
 from bridge.topology_source import load_source
 from packing.advice import Advice, infeasible
 from packing.advice.rate_goal import HEADROOM
-from packing.model import NO_COSTS
 from packing.resources import GIB
 
 STEPS = 12
@@ -68,10 +67,9 @@ STEPS = 12
 @click.option("--objective", default="", metavar="NAME", help="Which plan is best of those found.")
 @click.option(
     "--costs",
-    type=click.Choice(["heron", "none"]),
-    default="heron",
-    show_default=True,
-    help="Heron's own work per tuple: added to the times of the workload, or included in them.",
+    type=click.Choice(["included", "added"]),
+    help="Heron's own work per tuple: included in the times of the workload (the default), or "
+    "added to them (the default for a live topology).",
 )
 @profile_option
 @json_option
@@ -86,7 +84,7 @@ def advise(  # noqa: PLR0917 - an option each
     probability: float | None,
     running: Path | None,
     objective: str,
-    costs: str,
+    costs: str | None,
     profile: Path | None,
     as_json: bool,
 ) -> None:
@@ -105,7 +103,7 @@ def advise(  # noqa: PLR0917 - an option each
             None if latency_p99 is None else latency_p99 / 1000,
             containers or None,
             running=None if running is None else load_plan(running, workload.topology),
-            costs=NO_COSTS if costs == "none" else None,
+            added_costs=None if costs is None else costs == "added",
             objective=objective,
             done=done,
         )

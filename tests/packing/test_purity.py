@@ -17,7 +17,7 @@ BRIDGE = [p for p in sorted((ROOT / "bridge").rglob("*.py")) if "wire" not in p.
 PURE = {
     "__future__", "abc", "bisect", "collections", "copy", "ctypes", "dataclasses", "enum",
     "fractions", "functools", "graphlib", "heapq", "itertools", "math", "numba", "numpy",
-    "operator", "packing", "scipy", "statistics", "types", "typing",
+    "operator", "packing", "scipy", "statistics", "types", "typing", "weakref",
 }  # fmt: skip
 WORLDLY_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
 

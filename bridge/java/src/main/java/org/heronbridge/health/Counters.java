@@ -53,9 +53,11 @@ final class Counters {
       Long next = seen.higher(second);
       width = next == null ? width : Math.min(width, next - second);
     }
-    covered = first == Long.MAX_VALUE
-        ? new TreeSet<>(seen.headSet(seen.last()))
-        : new TreeSet<>(seen.headSet(seen.last()).tailSet(first));
+    covered = new TreeSet<>(seen.headSet(seen.last()));
+    if (first != Long.MAX_VALUE) {
+      long start = first;
+      covered.removeIf(second -> second < start);
+    }
     coveredS = (double) covered.size() * width;
   }
 

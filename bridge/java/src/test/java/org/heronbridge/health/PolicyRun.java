@@ -7,6 +7,7 @@ import com.microsoft.dhalion.api.IDiagnoser;
 import com.microsoft.dhalion.api.ISensor;
 import com.microsoft.dhalion.core.Action;
 import com.microsoft.dhalion.core.Diagnosis;
+import com.microsoft.dhalion.core.Measurement;
 import com.microsoft.dhalion.events.EventHandler;
 import com.microsoft.dhalion.events.EventManager;
 import com.microsoft.dhalion.policy.PoliciesExecutor;
@@ -18,8 +19,10 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
@@ -42,6 +45,8 @@ final class PolicyRun implements AutoCloseable {
   /** May be replaced before the policy is made. */
   SimulatedCluster cluster = new SimulatedCluster(2, 2);
 
+  /** Held during a cycle. */
+  private final ReentrantLock cycle = new ReentrantLock(true);
   private final EventManager events = new EventManager();
   private final Handler handler = new Handler() {
     @Override
@@ -87,11 +92,25 @@ final class PolicyRun implements AutoCloseable {
         cluster.stateManager(), cluster, cluster, cluster.backPressureSensor(), detector, sensors,
         detectors, diagnosers, cluster) {
       @Override
+      public Collection<Measurement> executeSensors() {
+        try {
+          cycle.lockInterruptibly();
+        } catch (InterruptedException e) {
+          throw new CancellationException("the run is over");
+        }
+        return super.executeSensors();
+      }
+
+      @Override
       public Collection<Action> executeResolvers(Collection<Diagnosis> diagnoses) {
-        Collection<Action> taken = super.executeResolvers(diagnoses);
-        actions.addAll(taken);
-        cluster.advance();
-        return taken;
+        try {
+          Collection<Action> taken = super.executeResolvers(diagnoses);
+          actions.addAll(taken);
+          cluster.advance();
+          return taken;
+        } finally {
+          cycle.unlock();
+        }
       }
     };
   }
@@ -115,6 +134,8 @@ final class PolicyRun implements AutoCloseable {
         Thread.sleep(2);
       }
       assertFalse(future.isDone(), "the executor ended");
+      // Between two cycles, so that nothing changes any more.
+      cycle.lock();
     } finally {
       executor.destroy();
     }

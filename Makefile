@@ -29,14 +29,18 @@ test: check ## all tests: Python, Java, and Heron's parts in Docker
 integration: install ## the tests in Docker alone; HERON_IMAGE names a full Heron
 	$(PYTHON) -m pytest integration
 
-bench: install ## figures: planners, model, bridge footprint, JVM call
+bench: install ## figures: planners, search, model, advice, health policies, footprint, JVM call
 	$(PYTHON) -m tests.benchmarks.planners
+	$(PYTHON) -m tests.benchmarks.search
+	$(PYTHON) -m tests.benchmarks.skew
+	$(PYTHON) -m tests.benchmarks.repack
 	$(PYTHON) -m tests.benchmarks.decisions
 	$(PYTHON) -m tests.benchmarks.predictions
 	$(PYTHON) -m tests.benchmarks.advice
 	$(PYTHON) -m tests.benchmarks.report
 	.venv/bin/heron-bridge accuracy --runs tests/data/runs
-	$(PYTHON) -m tests.benchmarks.model_against_simulation
+	$(PYTHON) -m tests.benchmarks.model_against_simulation 400
+	$(PYTHON) -m tests.benchmarks.closed_loop
 	$(PYTHON) -m tests.benchmarks.bridge_footprint
 	$(PYTHON) -m integration.benchmark
 

@@ -1,0 +1,40 @@
+"""The parts of a report that several answers have: candidates, and where numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.conversion.predictions import disruption_to_message, prediction_to_message
+from bridge.wire import packing_bridge_pb2 as wire
+from packing.choose import Candidate
+from packing.objective import Enough
+from packing.profile import Basis, Source
+
+SOURCES = {
+    Source.MEASURED: wire.MEASURED,
+    Source.DECLARED: wire.DECLARED,
+    Source.ASSUMED: wire.ASSUMED,
+}
+
+
+def basis_to_messages(basis: Sequence[Basis]) -> list[wire.Basis]:
+    """Sources of numbers."""
+    return [
+        wire.Basis(quantity=b.quantity, source=SOURCES[b.source], detail=b.detail) for b in basis
+    ]
+
+
+def candidate_to_message(candidate: Candidate, enough: Enough) -> wire.Candidate:
+    """A candidate, with the load that it is sure enough to carry where that was computed."""
+    message = wire.Candidate(
+        planner=candidate.planner, failure=candidate.failure, took_ms=1000 * candidate.took_s
+    )
+    if candidate.prediction is not None:
+        message.prediction.CopyFrom(
+            prediction_to_message(candidate.prediction, candidate.intervals)
+        )
+    if candidate.intervals is not None:
+        message.assured_load_factor = enough.assured(candidate.intervals.sustainable_draws)
+    if candidate.disruption is not None:
+        message.disruption.CopyFrom(disruption_to_message(candidate.disruption))
+    return message

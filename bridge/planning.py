@@ -87,19 +87,9 @@ def answer(method: str, request: bytes) -> bytes:
     started_s = time.perf_counter()
     asked = readers[method](request)
     logs.note(topology=asked.topology.name, **{k: v for k, v in asked.caller.items() if v})
-    planning = _with_load(
-        Request(
-            asked.topology,
-            asked.constraints,
-            asked.scheduler,
-            asked.current,
-            asked.deltas,
-            asked.container_count,
-            containers_free=asked.options.containers_free,
-            spread_components=_spread(asked.options),
-        ),
-        asked.options,
-    )
+    planning = _request(asked, *_known(asked.options, asked.topology))
+    # Of the spouts that will run: at a repack the topology still has those of the submit.
+    planning = _at_target(planning, planning.target, asked.options)
     goal = goal_of(asked.options)
     decision = choose(
         planning,
@@ -130,15 +120,7 @@ def _predict(request: bytes) -> bytes:
     asked = read.asked
     logs.note(topology=asked.topology.name, **{k: v for k, v in asked.caller.items() if v})
     known, costs = _known(asked.options, asked.topology)
-    pack = Request(
-        asked.topology,
-        asked.constraints,
-        asked.scheduler,
-        profile=known,
-        costs=costs,
-        containers_free=asked.options.containers_free,
-        spread_components=_spread(asked.options),
-    )
+    pack = _request(asked, known, costs)
     own_plan = None
     if not read.plans:
         own_plan = _plan_of(_at_target(pack, pack.topology, asked.options), asked)
@@ -170,15 +152,8 @@ def _advise(request: bytes) -> bytes:
     from bridge.heron_costs import shipped_costs  # noqa: PLC0415 - see _known
 
     known, _ = _known(asked.options, asked.topology)
-    running = Request(
-        asked.topology,
-        asked.constraints,
-        asked.scheduler,
-        asked.current,
-        profile=known,
-        costs=shipped_costs().costs,
-        spread_components=_spread(asked.options),
-    )
+    # How many containers there are is part of the advice.
+    running = replace(_request(asked, known, shipped_costs().costs), containers_free=False)
     wanted = goal_of(asked.options)
     planners = planners_for(running)
     resolutions = None
@@ -217,6 +192,22 @@ def _advise(request: bytes) -> bytes:
         advice, resolutions, wanted.enough, time.perf_counter() - started_s, __version__
     )
     return response.SerializeToString()
+
+
+def _request(asked: Asked, profile: Profile, costs: HeronCosts) -> Request:
+    """What is asked, with what is known of the load and of Heron's own code."""
+    return Request(
+        asked.topology,
+        asked.constraints,
+        asked.scheduler,
+        asked.current,
+        asked.deltas,
+        asked.container_count,
+        profile,
+        costs,
+        containers_free=asked.options.containers_free,
+        spread_components=_spread(asked.options),
+    )
 
 
 def _plan_of(request: Request, asked: Asked) -> Plan:
@@ -275,10 +266,3 @@ def _at_target(request: Request, running: Topology, options: Options) -> Request
     from bridge.profiles import at_rate  # noqa: PLC0415 - see _known
 
     return replace(request, profile=at_rate(request.profile, running, options.target_rate_per_s))
-
-
-def _with_load(request: Request, options: Options) -> Request:
-    """The request with what is known of its load."""
-    profile, costs = _known(options, request.topology)
-    # Of the spouts that will run: at a repack the topology still has those of the submit.
-    return _at_target(replace(request, profile=profile, costs=costs), request.target, options)

@@ -196,6 +196,15 @@ class Settings:
 
 
 OPTIONS: dict[str, Option] = {part.name: part.metadata["option"] for part in fields(Settings)}
+PLUGIN_PREFIX = "heron.packing.bridge."
+PLUGIN_KEYS: dict[str, tuple[str, str]] = {
+    "objective": ("objective", "`throughput`, `latency`, `cost`, `balanced` or `traffic`"),
+    "headroom": ("headroom", "a number from 0 to 100: 0.2 for 20 % more than the offered load"),
+    "probability": ("probability", "a number above 0 and below 1"),
+    "effort": ("effort", "`quick`, `default` or `thorough`"),
+    "spread.components": ("spread_components", "`true` or `false`"),
+}
+"""Keys with which Heron's side states the same for a request: the option, and the values."""
 _DEFAULTS = {
     part.name: None if part.default is MISSING else part.default for part in fields(Settings)
 }
@@ -311,6 +320,19 @@ def render_markdown() -> str:
         )
         default = f"`{text}`" if (text := default_text(name)) and " " not in text else text
         lines.append(f"| `{name}` | {value} | {default} | {option.description} |")
+    lines += [
+        "",
+        "## What a cluster or a topology states instead",
+        "",
+        "Keys in Heron's `packing.yaml`, or with `--config-property` at a submit or an update.",
+        "They stand before the options above; the health policy has a headroom and a probability",
+        "of its own. A value that makes no sense is told with its key and what it may be, and",
+        "Heron's own plan is used.",
+        "",
+        "| key | value | instead of |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{PLUGIN_PREFIX}{key}` | {v} | `{of}` |" for key, (of, v) in PLUGIN_KEYS.items()]
     return "\n".join(lines) + "\n"
 
 

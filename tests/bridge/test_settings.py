@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import InvalidSettings
-from bridge.settings import OPTIONS, load, render_markdown
+from bridge.settings import OPTIONS, PLUGIN_KEYS, load, option_type, render_markdown
+from packing.objective import OBJECTIVES
+from packing.search.budget import BUDGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +26,25 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_the_page_of_the_settings_is_up_to_date() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     assert page == render_markdown(), "run python -m bridge.settings > docs/settings.md"
+
+
+def test_the_plugin_reads_the_keys_that_are_documented() -> None:
+    java = ROOT / "bridge" / "java" / "src" / "main" / "java" / "org" / "heronbridge"
+    source = (java / "PluginSettings.java").read_text()
+    (listed,) = re.findall(r"Set<String> KEYS = .*?asList\((.*?)\)", source, flags=re.DOTALL)
+    keys = set(re.findall(r'"([^"]+)"', listed))
+    assert set(PLUGIN_KEYS) < keys
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:3] == "| `"]
+    told = {key for row in rows for key in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    assert keys <= told
+
+
+def test_keys_and_options_that_state_the_same_have_the_same_words() -> None:
+    words = {"objective": set(OBJECTIVES), "effort": set(BUDGETS)}
+    for key, (option, values) in PLUGIN_KEYS.items():
+        kind = option_type(option)
+        if isinstance(kind, tuple):
+            assert set(kind) == words[key] == set(re.findall(r"`([^`]+)`", values))
 
 
 def test_every_option_has_a_flag_with_help() -> None:

@@ -8,7 +8,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.function.DoublePredicate;
 
 /**
  * What the operator chose: the keys under {@code heron.packing.bridge.}.
@@ -37,7 +40,11 @@ final class PluginSettings {
   private static final long LONGEST_TIMEOUT_MS = 3_600_000;
   private static final Set<String> KEYS = Collections.unmodifiableSet(new HashSet<>(Arrays.asList(
       "address", "timeout.ms", "mode", "fallback.packing", "fallback.repacking", "tls.ca", "tls.cert",
-      "tls.key", "token.file", "objective", "target.rate", "profile", "containers")));
+      "tls.key", "token.file", "objective", "target.rate", "profile", "containers", "headroom",
+      "probability", "effort", "spread.components")));
+  private static final double MOST_HEADROOM = 100;
+  private static final Set<String> EFFORTS = Collections.unmodifiableSet(
+      new HashSet<>(Arrays.asList("", "quick", "default", "thorough")));
 
   private final Map<String, Object> values;
   private final List<String> problems = new ArrayList<>();
@@ -47,6 +54,10 @@ final class PluginSettings {
   private final long timeoutMs;
   private final double targetRate;
   private final boolean containersFree;
+  private final OptionalDouble headroom;
+  private final OptionalDouble probability;
+  private final String effort;
+  private final Optional<Boolean> spreadComponents;
 
   private PluginSettings(Map<String, Object> values) {
     this.values = values;
@@ -55,6 +66,12 @@ final class PluginSettings {
     timeoutMs = readTimeout();
     targetRate = readTargetRate();
     containersFree = readContainersFree();
+    headroom = readNumber("headroom", value -> value >= 0 && value <= MOST_HEADROOM,
+        "it must be a number from 0 to 100: 0.2 for 20 % more than the offered load");
+    probability = readNumber("probability", value -> value > 0 && value < 1,
+        "it must be a number above 0 and below 1, such as 0.9");
+    effort = readEffort();
+    spreadComponents = readSpreadComponents();
     if (text("tls.cert").isEmpty() != text("tls.key").isEmpty()) {
       problem(text("tls.cert").isEmpty() ? "tls.cert" : "tls.key", "",
           "the certificate and its key belong together");
@@ -152,6 +169,26 @@ final class PluginSettings {
     return containersFree;
   }
 
+  /** Share of load beyond the offered one that a plan should carry; empty: the bridge's default. */
+  OptionalDouble headroom() {
+    return headroom;
+  }
+
+  /** With which a plan should carry that; empty: the bridge's default. */
+  OptionalDouble probability() {
+    return probability;
+  }
+
+  /** {@code quick}, {@code default} or {@code thorough}; empty: the bridge's default. */
+  String effort() {
+    return effort;
+  }
+
+  /** Whether every component shall be in two containers or more; empty: the bridge's default. */
+  Optional<Boolean> spreadComponents() {
+    return spreadComponents;
+  }
+
   /** A value of Heron's configuration as text; empty when there is none. */
   String heron(String key) {
     Object value = values.get(key);
@@ -224,20 +261,48 @@ final class PluginSettings {
   }
 
   private double readTargetRate() {
-    String text = text("target.rate");
+    return readNumber("target.rate", value -> value >= 0 && !Double.isInfinite(value),
+        "it must be a number of tuples per second").orElse(0);
+  }
+
+  private OptionalDouble readNumber(String key, DoublePredicate makesSense, String otherwise) {
+    String text = text(key);
     if (text.isEmpty()) {
-      return 0;
+      return OptionalDouble.empty();
     }
     try {
       double value = Double.parseDouble(text);
-      if (value >= 0 && !Double.isInfinite(value)) {
-        return value;
+      if (makesSense.test(value)) {
+        return OptionalDouble.of(value);
       }
     } catch (NumberFormatException e) {
       // the sentence below
     }
-    problem("target.rate", text, "it must be a number of tuples per second");
-    return 0;
+    problem(key, text, otherwise);
+    return OptionalDouble.empty();
+  }
+
+  private String readEffort() {
+    String text = text("effort").toLowerCase(Locale.ROOT);
+    if (EFFORTS.contains(text)) {
+      return text;
+    }
+    problem("effort", text("effort"), "it must be quick, default or thorough");
+    return "";
+  }
+
+  private Optional<Boolean> readSpreadComponents() {
+    switch (text("spread.components").toLowerCase(Locale.ROOT)) {
+      case "":
+        return Optional.empty();
+      case "true":
+        return Optional.of(true);
+      case "false":
+        return Optional.of(false);
+      default:
+        problem("spread.components", text("spread.components"), "it must be true or false");
+        return Optional.empty();
+    }
   }
 
   private boolean readContainersFree() {

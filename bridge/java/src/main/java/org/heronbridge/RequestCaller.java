@@ -24,11 +24,15 @@ final class RequestCaller {
 
   /** What the operator chose. */
   static Options options(PluginSettings settings) {
-    return Options.newBuilder()
+    Options.Builder options = Options.newBuilder()
         .setObjective(settings.objective())
         .setTargetRatePerS(settings.targetRate())
         .setProfile(settings.profile())
         .setContainers(settings.containers())
-        .build();
+        .setEffort(settings.effort());
+    settings.headroom().ifPresent(options::setHeadroom);
+    settings.probability().ifPresent(options::setProbability);
+    settings.spreadComponents().ifPresent(options::setSpreadComponents);
+    return options.build();
   }
 }

@@ -110,6 +110,10 @@ class BridgePackingTest {
     set("target.rate", 25_000);
     set("profile", "wordcount");
     set("containers", "fixed");
+    set("headroom", 0);
+    set("probability", "0.8");
+    set("effort", "quick");
+    set("spread.components", false);
     settings.put("heron.config.cluster", "prod");
     settings.put("heron.config.role", "analytics");
     settings.put("heron.config.environ", "live");
@@ -137,6 +141,13 @@ class BridgePackingTest {
       assertEquals(25_000, context.getOptions().getTargetRatePerS());
       assertEquals("wordcount", context.getOptions().getProfile());
       assertEquals("fixed", context.getOptions().getContainers());
+      // What is stated travels, also where it is the value of an absent field.
+      assertTrue(context.getOptions().hasHeadroom());
+      assertEquals(0, context.getOptions().getHeadroom());
+      assertEquals(0.8, context.getOptions().getProbability());
+      assertEquals("quick", context.getOptions().getEffort());
+      assertTrue(context.getOptions().hasSpreadComponents());
+      assertFalse(context.getOptions().getSpreadComponents());
       assertTrue(context.getDryRun());
       assertEquals(Map.of(
           "heron.resources.instance.ram", "3221225472",
@@ -516,7 +527,8 @@ class BridgePackingTest {
 
   @ParameterizedTest
   @CsvSource({"address, not an address", "timeout.ms, soon", "timeout.ms, -5", "mode, sometimes",
-      "target.rate, many", "containers, loose", "tls.cert, /some/cert.pem"})
+      "target.rate, many", "containers, loose", "headroom, 20%", "probability, 1", "effort, hasty",
+      "spread.components, some", "tls.cert, /some/cert.pem"})
   void aValueThatMakesNoSenseLeadsToTheFallback(String key, String value) throws Exception {
     set(key, value);
     try (TestBridge bridge = TestBridge.start().answering(Plans.sideBySide())) {

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.heronbridge.driver.PackOnce;
+import org.heronbridge.wire.Options;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -73,6 +74,11 @@ class HeronClassPathIT {
       assertEquals(11, bridge.packs.size());
       assertEquals(guava == null ? "com.twitter.heron" : "org.apache.heron",
           bridge.packs.get(0).getContext().getCaller().getHeronFlavour());
+      Options options = bridge.packs.get(0).getContext().getOptions();
+      assertEquals(0.5, options.getHeadroom());
+      assertEquals(0.8, options.getProbability());
+      assertEquals("quick", options.getEffort());
+      assertTrue(options.getSpreadComponents());
     }
     TestCertificate server = TestCertificate.create(directory, "server");
     TestCertificate client = TestCertificate.create(directory, "client");

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
 import org.heronbridge.wire.PackingBridgeOuterClass;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,6 +31,10 @@ class PluginSettingsTest {
     assertEquals("com.twitter.heron.packing.roundrobin.RoundRobinPacking", settings.fallback(true));
     assertEquals("", settings.objective());
     assertEquals(0, settings.targetRate());
+    assertEquals(OptionalDouble.empty(), settings.headroom());
+    assertEquals(OptionalDouble.empty(), settings.probability());
+    assertEquals("", settings.effort());
+    assertEquals(Optional.empty(), settings.spreadComponents());
     assertEquals(List.of(), settings.problems());
     assertEquals(List.of(), settings.unknownKeys());
   }
@@ -54,6 +60,53 @@ class PluginSettingsTest {
     assertEquals(PluginSettings.Mode.SHADOW, settings.mode());
     assertEquals("free", settings.containers());
     assertEquals(List.of(), settings.problems());
+  }
+
+  @Test
+  void whatPlansAreFor() {
+    set("headroom", 0);
+    set("probability", 0.75);
+    set("effort", "Thorough");
+    set("spread.components", true);
+    PluginSettings settings = read();
+    assertEquals(OptionalDouble.of(0), settings.headroom());
+    assertEquals(OptionalDouble.of(0.75), settings.probability());
+    assertEquals("thorough", settings.effort());
+    assertEquals(Optional.of(true), settings.spreadComponents());
+    set("headroom", " 1e2 ");
+    set("probability", "0.999");
+    set("effort", "quick");
+    set("spread.components", "FALSE");
+    settings = read();
+    assertEquals(OptionalDouble.of(100), settings.headroom());
+    assertEquals(OptionalDouble.of(0.999), settings.probability());
+    assertEquals("quick", settings.effort());
+    assertEquals(Optional.of(false), settings.spreadComponents());
+    assertEquals(List.of(), settings.problems());
+    assertEquals(List.of(), settings.unknownKeys());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+      "headroom, -0.1, 'a number from 0 to 100: 0.2 for 20 % more than the offered load'",
+      "headroom, 100.5, 'a number from 0 to 100: 0.2 for 20 % more than the offered load'",
+      "headroom, 20%, 'a number from 0 to 100: 0.2 for 20 % more than the offered load'",
+      "headroom, NaN, 'a number from 0 to 100: 0.2 for 20 % more than the offered load'",
+      "probability, 0, 'a number above 0 and below 1, such as 0.9'",
+      "probability, 1, 'a number above 0 and below 1, such as 0.9'",
+      "probability, 90, 'a number above 0 and below 1, such as 0.9'",
+      "effort, hasty, 'quick, default or thorough'",
+      "spread.components, some, true or false"})
+  void goalsThatMakeNoSense(String key, String value, String range) {
+    set(key, value);
+    PluginSettings settings = read();
+    assertEquals(
+        List.of("heron.packing.bridge." + key + " is '" + value + "': it must be " + range),
+        settings.problems());
+    assertEquals(OptionalDouble.empty(), settings.headroom());
+    assertEquals(OptionalDouble.empty(), settings.probability());
+    assertEquals("", settings.effort());
+    assertEquals(Optional.empty(), settings.spreadComponents());
   }
 
   @Test

@@ -23,6 +23,10 @@ public final class PackOnce {
       Config.Builder settings = Config.newBuilder(true)
           .put("heron.packing.bridge.address", args[0])
           .put("heron.packing.bridge.timeout.ms", 60000)
+          .put("heron.packing.bridge.headroom", 0.5)
+          .put("heron.packing.bridge.probability", "0.8")
+          .put("heron.packing.bridge.effort", "quick")
+          .put("heron.packing.bridge.spread.components", true)
           .put("heron.packing.bridge.fallback.packing", DealingPacking.class.getName())
           .put("heron.packing.bridge.fallback.repacking", DealingPacking.class.getName());
       if (args.length > 2) {

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 from bridge.comparison import request_for
@@ -22,19 +20,9 @@ from bridge.wire import packing_bridge_pb2 as wire
 from bridge.workload import Workload, load_workload, workload_paths
 from packing.choose import judge
 from tests.benchmarks.requests import pack_request, repack_request
+from tests.benchmarks.timing import best_ms
 
 TOPOLOGIES = Path(__file__).resolve().parent.parent / "data" / "topologies"
-REPEATS = 3
-
-
-def best_of(call: Callable[[], object]) -> float:
-    """Shortest of a few runs, in ms."""
-    took_s = []
-    for _ in range(REPEATS):
-        started_s = time.perf_counter()
-        call()
-        took_s.append(time.perf_counter() - started_s)
-    return 1000 * min(took_s)
 
 
 def main() -> None:
@@ -56,7 +44,7 @@ def _planners(by_size: dict[int, list[Workload]]) -> None:
             cross, balance, containers, took_ms = [], [], [], []
             for workload in workloads:
                 request = request_for(workload)
-                took_ms.append(best_of(lambda p=planner, r=request: p(r)))  # type: ignore[misc]
+                took_ms.append(best_ms(lambda p=planner, r=request: p(r)))  # type: ignore[misc]
                 judged = judge(name, planner(request), request)
                 assert judged.prediction is not None, judged.failure
                 cross.append(judged.prediction.cross_fraction)
@@ -78,11 +66,11 @@ def _answers(by_size: dict[int, list[Workload]]) -> None:
         for workload in workloads:
             heron = plan_to_bytes(installed_planners()["round_robin"](request_for(workload)))
             pack = pack_request(workload, heron).SerializeToString()
-            pack_ms.append(best_of(lambda p=pack: answer("Pack", p)))  # type: ignore[misc]
+            pack_ms.append(best_ms(lambda p=pack: answer("Pack", p)))  # type: ignore[misc]
             request_kib.append(len(pack) / 1024)
             running = wire.PlanResponse.FromString(answer("Pack", pack)).plan
             repack = repack_request(workload, running).SerializeToString()
-            repack_ms.append(best_of(lambda r=repack: answer("Repack", r)))  # type: ignore[misc]
+            repack_ms.append(best_ms(lambda r=repack: answer("Repack", r)))  # type: ignore[misc]
         print(
             f"| {size} | {statistics.median(pack_ms):.1f} | {max(pack_ms):.1f} "
             f"| {statistics.median(repack_ms):.1f} | {max(repack_ms):.1f} "

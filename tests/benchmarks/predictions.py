@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,20 +33,11 @@ from packing.model.placed import place
 from packing.model.saturation import saturation
 from packing.plan import Plan
 from packing.planners.packing_problem import RequestedPack
+from tests.benchmarks.timing import best_ms
 
 TOPOLOGIES = Path(__file__).resolve().parent.parent / "data" / "topologies"
 REPEATS = 30
 RUNTIME = Runtime()
-
-
-def best_ms(call: Callable[[], object]) -> float:
-    """Shortest of many runs."""
-    took_s = []
-    for _ in range(REPEATS):
-        started_s = time.perf_counter()
-        call()
-        took_s.append(time.perf_counter() - started_s)
-    return 1000 * min(took_s)
 
 
 def unseen(plan: Plan) -> Plan:
@@ -95,7 +84,7 @@ def main() -> None:
 def whole_ms(prepared: Structure, plan: Plan) -> float:
     """A whole prediction of a new plan."""
     costs = shipped_costs().costs
-    return best_ms(lambda: predict_placed(prepared, unseen(plan), False, costs, RUNTIME))
+    return best_ms(lambda: predict_placed(prepared, unseen(plan), False, costs, RUNTIME), REPEATS)
 
 
 def candidate_ms(prepared: Structure, plan: Plan) -> float:
@@ -107,7 +96,7 @@ def candidate_ms(prepared: Structure, plan: Plan) -> float:
         placed = place(prepared, swapped(plan, random))
         return saturation(placed, costs, RUNTIME, plan.container_cpu_cores).sustainable
 
-    return best_ms(judge)
+    return best_ms(judge, REPEATS)
 
 
 def counts_ms(prepared: Structure, workload: Workload) -> float:
@@ -118,7 +107,7 @@ def counts_ms(prepared: Structure, workload: Workload) -> float:
     classes = Classes(prepared, alike.component, alike.sent, alike.received)
     dealt = pack.dealt
     contents = Contents(counts, dealt.container_cpu_cores, dealt.container_ram_bytes, dealt.used[0])
-    return best_ms(lambda: predict_counts(classes, contents, costs, RUNTIME))
+    return best_ms(lambda: predict_counts(classes, contents, costs, RUNTIME), REPEATS)
 
 
 if __name__ == "__main__":

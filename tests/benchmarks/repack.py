@@ -30,7 +30,8 @@ from packing.planners.search import search
 from packing.planners.search_repack import Repacked, proposals, repack
 from packing.request import Request
 from packing.validation import violations
-from tests.benchmarks.planners import TOPOLOGIES, best_of
+from tests.benchmarks.planners import TOPOLOGIES
+from tests.benchmarks.timing import best_ms
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def updates_of(workload: Workload) -> Iterable[Update]:
         return
     request = request_for(workload)
     running = search(request)
-    pack_ms = best_of(lambda: search(request_for(workload)))
+    pack_ms = best_ms(lambda: search(request_for(workload)))
     for delta in (scale.up, scale.down):
         if not delta:
             continue
@@ -115,7 +116,7 @@ def updates_of(workload: Workload) -> Iterable[Update]:
             _theirs(update),
             bounds.cross_fraction,
             pack_ms,
-            best_of(lambda: repack(asked())),
+            best_ms(lambda: repack(asked())),
         )
 
 

@@ -9,12 +9,9 @@ installed ones, and Heron's own with more containers to make up eight.
 from __future__ import annotations
 
 import itertools
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from statistics import median
 
 from bridge.analysis import analyse
 from bridge.comparison import request_for
@@ -23,25 +20,13 @@ from bridge.workload import Workload, load_workload
 from packing.plan import Plan
 from packing.planners import Planner
 from packing.request import Request
+from tests.benchmarks.timing import timed
 from tests.bridge.test_report import with_keys
 
 TOPOLOGIES = Path(__file__).resolve().parents[1] / "data" / "topologies"
 TIMES = 5
 EIGHT = 8
 SHAPES = ("wordcount", "diamond", "dag2", "ysb")
-
-Result = TypeVar("Result")
-
-
-def timed(work: Callable[[], Result]) -> tuple[float, Result]:
-    """Median seconds of several calls, and what the last one returned."""
-    result = work()
-    took = []
-    for _ in range(TIMES):
-        started = time.perf_counter()
-        result = work()
-        took.append(time.perf_counter() - started)
-    return statistics.median(took), result
 
 
 def eight_planners(workload: Workload) -> dict[str, Planner]:
@@ -77,11 +62,11 @@ def pages() -> None:
     ]
     workloads += [with_keys(200), with_keys(2000)]
     for workload in workloads:
-        deciding_s, analysis = timed(lambda w=workload: analyse(w))
-        page_s, html = timed(analysis.html)
+        analysis, deciding_ms = timed(lambda w=workload: analyse(w), TIMES, median)
+        html, page_ms = timed(analysis.html, TIMES, median)
         print(
-            f"| {workload.name} | {analysis.plan.instance_count} | {deciding_s:.2f} | "
-            f"{page_s:.2f} | {len(html.encode()) / 1000:.0f} |"
+            f"| {workload.name} | {analysis.plan.instance_count} | {deciding_ms / 1000:.2f} | "
+            f"{page_ms / 1000:.2f} | {len(html.encode()) / 1000:.0f} |"
         )
 
 
@@ -92,8 +77,8 @@ def eight() -> None:
     for shape in SHAPES:
         workload = load_workload(TOPOLOGIES / f"{shape}-1000.json")
         planners = eight_planners(workload)
-        took_s, _ = timed(lambda w=workload, p=planners: analyse(w, planners=p))
-        print(f"| {shape} | {len(planners)} | {took_s:.2f} |")
+        _, took_ms = timed(lambda w=workload, p=planners: analyse(w, planners=p), TIMES, median)
+        print(f"| {shape} | {len(planners)} | {took_ms / 1000:.2f} |")
 
 
 if __name__ == "__main__":

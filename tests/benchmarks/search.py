@@ -14,12 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -36,6 +33,7 @@ from packing.search import kernel
 from packing.search.portfolio import capped, front, levelled, search_counts
 from packing.search.problem import PackingProblem
 from packing.topology import Grouping
+from tests.benchmarks.timing import timed
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SIZES = (10, 50, 100, 500, 1000, 5000, 10000)
@@ -44,22 +42,9 @@ CLOSE = 0.99
 ROUNDED = 0.5e-4
 """The tables compared with have 4 decimals."""
 PROOF_NODES = 300_000
-REPEATS = 3
 SKEW_SIZES = (50, 100, 500)
 ZIPF_KEYS, ZIPF_EXPONENT = 2_000, 1.2
 CORES_OVER_NEED = 1.3
-
-Result = TypeVar("Result")
-
-
-def timed(call: Callable[[], Result]) -> tuple[Result, float]:
-    """What a call returns, and the shortest of a few runs in ms."""
-    took_s = []
-    for _ in range(REPEATS):
-        started_s = time.perf_counter()
-        found = call()
-        took_s.append(time.perf_counter() - started_s)
-    return found, 1000 * min(took_s)
 
 
 @dataclass(frozen=True)

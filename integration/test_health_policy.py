@@ -15,7 +15,7 @@ from integration import cluster as heron_cluster
 from integration import images
 from integration.callsites import SOCKETS
 from integration.cluster import HERON, Cluster, execute
-from integration.stand_ins import Exchange, recording
+from integration.stand_ins import Exchange
 
 NAME = "Overload"
 TOPOLOGY = "org.heronbridge.integration.Overload"
@@ -63,15 +63,8 @@ def cluster(
             yield found
 
 
-@pytest.fixture(scope="module")
-def said(bridge: str, sockets: Path) -> Iterator[list[Exchange]]:
-    """Everything that Heron and the bridge say to one another."""
-    with recording(sockets / "recorded.sock", bridge) as exchanges:
-        yield exchanges
-
-
 def test_an_overloaded_bolt_is_scaled_and_the_health_manager_lives(
-    cluster: Cluster, said: list[Exchange]
+    cluster: Cluster, recorded: list[Exchange]
 ) -> None:
     settings = "heron.packing.bridge.mode=off"
     submitted = cluster.heron(
@@ -83,7 +76,7 @@ def test_an_overloaded_bolt_is_scaled_and_the_health_manager_lives(
         process = _health_manager(cluster)
 
         _await(cluster, lambda: ": done" in _log(cluster) or "nothing is done" in _log(cluster))
-        advised = [exchange for exchange in said if exchange.method == "Advise"]
+        advised = [exchange for exchange in recorded if exchange.method == "Advise"]
         request = pb.AdviseRequest.FromString(advised[0].request)
         assert [(s.kind, s.component) for s in request.symptoms] == [(pb.BACK_PRESSURE, "sink")]
         loads = {load.component: load for load in request.components}

@@ -21,6 +21,7 @@ from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Intervals
 from packing.objective import ENOUGH, Enough
 from packing.planners import Planner
+from packing.planners.repacked import Repacked
 from packing.request import Request
 from packing.scenario import Outcome, Scenario
 
@@ -204,11 +205,31 @@ def candidate_to_json(
         found["assured_load_factor"] = _finite(assured)
     if candidate.disruption is not None:
         found["disruption"] = disruption_to_json(candidate.disruption)
+    if candidate.repacked is not None:
+        found["moves"] = moves_to_json(candidate.repacked)
     if candidate.failure:
         found["failure"] = candidate.failure
     if candidate.violations:
         found["breaks"] = [violation.message for violation in candidate.violations]
     return found
+
+
+def moves_to_json(repacked: Repacked) -> dict[str, Any]:
+    """What an update would gain by moving more; `taken` is the position of the one that it is."""
+    return {
+        "steps": [
+            {
+                "moved_instances": step.moved,
+                "moved_share": step.moved_share,
+                "sustainable_load_factor": _finite(step.sustainable_load_factor),
+                "cross_tuples_per_s": step.cross_tuples_per_s,
+                "cross_fraction": step.cross_fraction,
+            }
+            for step in repacked.curve
+        ],
+        "taken": repacked.taken,
+        "reason": repacked.reason,
+    }
 
 
 def bounds_to_json(bounds: Bounds) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from packing.model import Prediction, predict_placed
 from packing.model.uncertainty import Intervals
 from packing.plan import Plan
 from packing.planners.protocol import Planner
+from packing.planners.repacked import Repacked
 from packing.request import Request
 from packing.validation import Violation, violations
 
@@ -31,6 +32,8 @@ class Candidate:
     intervals: Intervals | None = None
     """How far off the prediction may be; of the plans near the front and the one they are compared
     with, where the load is known."""
+    repacked: Repacked | None = None
+    """At an update, what more moves would have gained; of a planner that tells."""
 
     @property
     def usable(self) -> bool:

@@ -19,6 +19,7 @@ from packing.objective import ENOUGH, OBJECTIVES, Enough, check_objective
 from packing.pareto import pareto
 from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner, Proposer
+from packing.planners.repacked import Repacked
 from packing.profile import Basis
 from packing.ranking import GAIN_WORTH_A_RESTART, HERON, Ranking
 from packing.request import Request
@@ -155,8 +156,10 @@ def answers(
     """
     found: list[Candidate] = []
     started_s = clock()
-    for which, plan in _plans(planner, request, goal):
+    for which, answer in _plans(planner, request, goal):
         label = f"{name}/{which}" if which else name
+        repacked = answer if isinstance(answer, Repacked) else None
+        plan = answer if repacked is None else repacked.plan
         same = None
         if isinstance(plan, Plan):
             same = next((c for c in (*known, *found) if _equal(c.plan, plan)), None)
@@ -172,7 +175,7 @@ def answers(
             except Exception as error:
                 candidate = failed(label, error)
         ended_s = clock()
-        found.append(replace(candidate, took_s=ended_s - started_s))
+        found.append(replace(candidate, took_s=ended_s - started_s, repacked=repacked))
         started_s = ended_s
     return found or [Candidate(name, None, failure="the planner proposed no plan")]
 
@@ -315,6 +318,8 @@ def _reasons(
             f"{moved.restarted_instances} of {moved.survivors} surviving instances restart, "
             f"{moved.started_instances} start, {moved.stopped_instances} stop"
         )
+    if chosen.repacked is not None:
+        reasons.append(chosen.repacked.reason)
     reasons += [f"it does not keep to a preference: {v.message}" for v in chosen.violations]
     reasons += [f"a risk: {risk}" for risk in chosen.prediction.risks]
     reasons += [f"{c.planner} has no usable plan: {c.failure}" for c in candidates if not c.usable]

@@ -8,6 +8,7 @@ from bridge.conversion.predictions import disruption_to_message, prediction_to_m
 from bridge.wire import packing_bridge_pb2 as wire
 from packing.choose import Candidate
 from packing.objective import Enough
+from packing.planners.repacked import Repacked
 from packing.profile import Basis, Source
 
 SOURCES = {
@@ -37,4 +38,23 @@ def candidate_to_message(candidate: Candidate, enough: Enough) -> wire.Candidate
         message.assured_load_factor = enough.assured(candidate.intervals.sustainable_draws)
     if candidate.disruption is not None:
         message.disruption.CopyFrom(disruption_to_message(candidate.disruption))
+    if candidate.repacked is not None:
+        message.moves.CopyFrom(_moves(candidate.repacked))
     return message
+
+
+def _moves(repacked: Repacked) -> wire.MoveCurve:
+    return wire.MoveCurve(
+        steps=[
+            wire.MoveStep(
+                moved_instances=step.moved,
+                moved_share=step.moved_share,
+                sustainable_load_factor=step.sustainable_load_factor,
+                cross_tuples_per_s=step.cross_tuples_per_s,
+                cross_fraction=step.cross_fraction,
+            )
+            for step in repacked.curve
+        ],
+        taken=repacked.taken,
+        reason=repacked.reason,
+    )

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from packing.goal import Goal
 from packing.plan import Plan
+from packing.planners.repacked import Repacked
 from packing.request import Request
 
 
@@ -27,10 +28,11 @@ class Planner(Protocol):
 class Proposer(Planner, Protocol):
     """A planner with more than one plan to choose from, which knows what it is asked for."""
 
-    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan]]:
+    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan | Repacked]]:
         """Plans, each with a word that tells it from the others; "" for what `__call__` returns.
 
         One after the other, so that the caller may end early. Each keeps what `Planner` asks of a
-        plan; raises what that raises where there is none.
+        plan; raises what that raises where there is none. At an update a plan may come with what
+        more moves would have gained.
         """
         ...

@@ -19,7 +19,9 @@ from packing.errors import Infeasible
 from packing.goal import Goal
 from packing.plan import Plan
 from packing.planners.packing_problem import RequestedPack
+from packing.planners.repacked import Repacked
 from packing.planners.search import LARGEST_STATE, best_counts, search, usual_steps
+from packing.planners.search_repack import repack
 from packing.planners.usable_size import hard_limit
 from packing.request import Request
 from packing.search.budget import Budget
@@ -39,13 +41,17 @@ class SearchPlans:
         """The plan of `search`."""
         return search(request)
 
-    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan]]:
+    def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan | Repacked]]:
         """At a pack the plan of `search`, then `even`, `traffic`, and `cap-...` between them.
 
-        With a free number of containers also `even@n` and `@n` for others. At an update one plan.
+        With a free number of containers also `even@n` and `@n` for others. At an update one plan,
+        with what more moves would have gained.
         """
-        stated = RequestedPack(request) if request.current is None else None
-        if stated is None or len(stated.classes.component) * stated.containers > LARGEST_STATE:
+        if request.current is not None:
+            yield "", repack(request, goal.enough.load_factor)
+            return
+        stated = RequestedPack(request)
+        if len(stated.classes.component) * stated.containers > LARGEST_STATE:
             yield "", search(request)
             return
         seen: set[bytes] = set()

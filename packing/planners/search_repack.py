@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from packing.arrays import Ints
@@ -13,6 +12,7 @@ from packing.errors import Infeasible
 from packing.model import predict_counts
 from packing.objective import HEADROOM
 from packing.plan import Plan
+from packing.planners.repacked import Repacked, Step
 from packing.planners.repacking_problem import RequestedRepack, Room
 from packing.request import Request
 from packing.search.repack import (
@@ -36,39 +36,6 @@ COUNTS_TRIED = 3
 """Numbers of added containers that are tried between those that must be and those that may."""
 FIRST_LOOKS = 2
 """States with moves after which it is clear whether any gain."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A point of the curve of gain against moves."""
-
-    moved: int
-    """Survivors that change container."""
-    moved_share: float
-    """Of all survivors."""
-    sustainable_load_factor: float | None
-    """None where the load is not known."""
-    cross_tuples_per_s: float
-    """Tuples/s between containers."""
-    cross_fraction: float
-    """Part of the traffic that is."""
-
-
-@dataclass(frozen=True)
-class Repacked:
-    """The answer to an update, with what more moves would have gained."""
-
-    plan: Plan
-    least: Plan
-    """The one that moves the fewest survivors; `plan` itself where no more moves are worth it."""
-    curve: tuple[Step, ...]
-    """By rising number of moves, those that carry more than all with fewer; the first is the least
-    that can be moved. One point alone where no moves could be worth it, or the load is not known.
-    """
-    taken: int
-    """Which of them `plan` is."""
-    reason: str
-    """Why that one, in a sentence."""
 
 
 def repack(request: Request, enough: float = ENOUGH, steps: int | None = None) -> Repacked:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor as Field
@@ -12,10 +13,13 @@ from bridge.conversion import (
     plan_from_bytes,
     plan_to_bytes,
     repack_from_bytes,
+    response_from_decision,
     topology_from_bytes,
 )
 from bridge.wire import heron_pb2 as heron
+from packing.choose import choose
 from packing.errors import InvalidRequest
+from packing.profile import UNKNOWN
 from packing.resources import GIB, Resources
 from packing.topology import Grouping
 from tests.bridge.messages import (
@@ -27,6 +31,7 @@ from tests.bridge.messages import (
 )
 from tests.packing.build import chain, plan
 from tests.packing.strategies import plans, topologies
+from tests.packing.test_repack import crowded
 
 # Heron's topology.proto and packing_plan.proto, the part that is read: number, wire type, repeated.
 TEXT, WHOLE, LONG, REAL, PART, CHOICE = (
@@ -395,3 +400,27 @@ def test_a_repack_is_read() -> None:
 def test_instances_of_one_container_are_ordered_by_task() -> None:
     shuffled = edited(PLAN, lambda m: m.container_plans.reverse())
     assert plan_from_bytes(shuffled, OF, "the plan") == PLAN
+
+
+def test_what_more_moves_would_gain_is_on_the_wire() -> None:
+    decision = choose(crowded(), objective="throughput")
+    report = response_from_decision(decision, 0.0, b"", "").report
+    for told, candidate in zip(report.candidates, decision.candidates, strict=True):
+        assert told.HasField("moves") == (candidate.planner == "search")
+        if candidate.repacked is None:
+            continue
+        found = candidate.repacked
+        assert (told.moves.taken, told.moves.reason) == (found.taken, found.reason)
+        assert len(told.moves.steps) == len(found.curve) > 1
+        for sent, step in zip(told.moves.steps, found.curve, strict=True):
+            assert (sent.moved_instances, sent.moved_share) == (step.moved, step.moved_share)
+            assert sent.sustainable_load_factor == step.sustainable_load_factor
+            assert sent.cross_tuples_per_s == step.cross_tuples_per_s
+            assert sent.cross_fraction == step.cross_fraction
+    unknown = choose(replace(crowded(), profile=UNKNOWN))
+    (moves,) = [
+        c.moves
+        for c in response_from_decision(unknown, 0.0, b"", "").report.candidates
+        if c.HasField("moves")
+    ]
+    assert not moves.steps[0].HasField("sustainable_load_factor")

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from bridge.comparison import request_for
 from bridge.workload import load_workload
 from packing.bounds.moves import fewest_disturbed
+from packing.choose import choose
 from packing.disruption import GAIN_WORTH_A_RESTART, disruption
 from packing.errors import Infeasible, InvalidRequest
 from packing.flows import lowest_task
 from packing.model import predict_placed
+from packing.objective import Enough
 from packing.plan import Plan
+from packing.planners import BUILT_IN
 from packing.planners.resource_compliant_rr import resource_compliant_rr
 from packing.planners.round_robin import round_robin
 from packing.planners.search import search
@@ -479,6 +482,31 @@ def test_nobody_moves_where_more_load_is_worth_nothing_or_not_known() -> None:
     unknown = repack(replace(update, profile=UNKNOWN))
     assert disruption(unknown.plan, update.current).moved_instances == 0  # type: ignore[arg-type]
     assert "is not known" in unknown.reason
+
+
+def test_a_decision_tells_what_more_moves_would_gain() -> None:
+    update = crowded()
+    decision = choose(update, objective="throughput")
+    told = {c.planner: c.repacked for c in decision.candidates if c.repacked is not None}
+    assert told.keys() == {"search"}
+    found = told["search"]
+    assert (found.curve, found.taken) == (repack(update).curve, repack(update).taken)
+    assert decision.chosen.planner == "search"
+    assert found.reason in decision.reasons
+
+
+def test_the_headroom_asked_for_says_how_much_load_is_worth_a_restart() -> None:
+    easy = replace(crowded(), profile=replace(BUSY, rate_per_s={"spout": 10.0}))
+
+    def taken(headroom: float) -> int:
+        enough = Enough(headroom)
+        search = {"search": BUILT_IN["search"]}
+        (candidate,) = choose(easy, search, enough=enough).candidates[:1]
+        assert candidate.repacked is not None
+        return candidate.repacked.curve[candidate.repacked.taken].moved
+
+    assert taken(0.2) == 0
+    assert taken(100.0) > 0
 
 
 def state(moves: int, sustained: float, local: float = 0.0) -> State:

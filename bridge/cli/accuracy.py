@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bridge.accuracy import RESOLVED, Judged, NextFull, Pair, judge_runs, plan_pairs, summarise
 from bridge.calibration import calibrate as fit_costs
-from bridge.cli.terminal import json_option, sentences
+from bridge.cli.terminal import json_option, plain_table, sentences
 from bridge.heron_costs import (
     SHIPPED,
     CostFile,
@@ -80,7 +78,7 @@ def _to_json(entry: Judged, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def _print_table(judged: list[Judged]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table = plain_table(gap=0)
     table.add_column("run", no_wrap=True)
     for heading in ("measured", "model", "error", "CPU", "stmgr", "ms", "full", "next"):
         table.add_column(heading, justify="right", no_wrap=True)

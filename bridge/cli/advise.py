@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +14,13 @@ from bridge.advising import advise as advise_about
 from bridge.cli.plan import print_containers
 from bridge.cli.progress import progress
 from bridge.cli.source import one_source
-from bridge.cli.terminal import EXIT_REFUSED, json_option, profile_option, sentences
+from bridge.cli.terminal import (
+    EXIT_REFUSED,
+    json_option,
+    plain_table,
+    profile_option,
+    sentences,
+)
 from bridge.plan_file import load_plan
 from bridge.topology_source import load_source
 from packing.advice import Advice, infeasible
@@ -168,10 +173,6 @@ def print_steps(found: Advice) -> None:
 
 
 def _table(first: str = "component") -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    table = plain_table()
     table.add_column(first, no_wrap=True)
     return table

@@ -85,17 +85,23 @@ EXPLANATION = (
 )
 
 
-def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) -> Table:
-    """Packers side by side; fits 80 columns."""
-    table = Table(
-        title=escape(title),
+def plain_table(title: str = "", caption: str = "", gap: int = 1) -> Table:
+    """A table without columns yet, with a line below the headings alone and `gap` spaces between
+    columns."""
+    return Table(
+        title=escape(title) or None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=(0, gap, 0, 0),
         pad_edge=False,
-        caption=EXPLANATION,
+        caption=caption or None,
         caption_justify="left",
     )
+
+
+def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) -> Table:
+    """Packers side by side; fits 80 columns."""
+    table = plain_table(title, EXPLANATION)
     table.add_column("planner", no_wrap=True)
     rows = [_figures(candidate) for candidate in candidates]
     # A column in which nothing is known takes no room.
@@ -133,17 +139,10 @@ def _figures(candidate: Candidate) -> tuple[str, ...]:
 
 def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infeasible]]) -> None:
     """A table of what a plan does under several scenarios, one a row; fits 80 columns."""
-    table = Table(
-        title=escape(title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        caption=(
-            "carries: sustainable over offered load, with its 80 % interval; tuples/s: at the "
-            "sinks; ms: mean latency with its interval, and the 99th percentile"
-        ),
-        caption_justify="left",
+    table = plain_table(
+        title,
+        "carries: sustainable over offered load, with its 80 % interval; tuples/s: at the "
+        "sinks; ms: mean latency with its interval, and the 99th percentile",
     )
     known = any(not isinstance(o, Infeasible) and o.intervals for _, o in outcomes)
     table.add_column("scenario", overflow="fold", max_width=22)
@@ -168,15 +167,9 @@ def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infe
 
 def print_memory(components: Sequence[ComponentMemory]) -> None:
     """A table of what instances use of their RAM, a component a row; fits 80 columns."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        caption=(
-            "of one instance. RAM: what it gets; heap: what of it is for data; live: what the "
-            "heap holds all the time; GC: share of the time in garbage collection"
-        ),
-        caption_justify="left",
+    table = plain_table(
+        caption="of one instance. RAM: what it gets; heap: what of it is for data; live: what the "
+        "heap holds all the time; GC: share of the time in garbage collection",
     )
     table.add_column("component", overflow="fold", max_width=30)
     for heading in ("uses", "RAM", "heap", "live", "GC"):

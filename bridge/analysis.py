@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.comparison import AS_IT_SAYS, Wanted, request_for
+from bridge.comparison import AS_IT_SAYS, Update, Wanted, request_for
 from bridge.planners import planners_for
 from bridge.topology_source import load_source
 from bridge.workload import Workload
@@ -121,19 +121,22 @@ def analyse(
     wanted: Wanted = AS_IT_SAYS,
     profile: Path | None = None,
     done: Done = _silent,
+    *,
     planners: Mapping[str, Planner] | None = None,
+    update: Update | None = None,
 ) -> Analysis:
     """Read a topology, ask every planner, choose.
 
     `source` is what `bridge.topology_source.load_source` takes, or a workload that was read;
     `wanted` says what the plan is for. A live topology's running plan is the first candidate, and
-    the others say how many of its instances would restart. `planners` are asked instead of the
-    installed ones. Raises InvalidRequest, Infeasible, `bridge.errors.Unreachable`.
+    the others say how many of its instances would restart; with `update` all are plans that
+    `heron update` could go over to. `planners` are asked instead of the installed ones. Raises
+    InvalidRequest, Infeasible, `bridge.errors.Unreachable`.
     """
     workload = source if isinstance(source, Workload) else load_source(source, profile, done)
-    request, goal = request_for(workload, wanted), wanted.goal
+    request, goal = request_for(workload, wanted, update), wanted.goal
     asked = planners_for(request) if planners is None else planners
-    running = workload.running
+    running = workload.running if update is None else None
 
     def clock() -> float:
         # Read whenever a plan is there.

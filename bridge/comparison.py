@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from bridge.heron_costs import shipped_costs
-from bridge.plan_file import plan_to_json
+from bridge.plan_file import load_plan, plan_to_json
 from bridge.planners import planners_for
 from bridge.workload import Workload
 from packing.bounds import Bound, Bounds, Gaps
 from packing.choose import Candidate, Decision, ask, choose
 from packing.disruption import Disruption
-from packing.errors import Infeasible, PackingError
+from packing.errors import Infeasible, InvalidRequest, PackingError
 from packing.goal import Goal
 from packing.model import Prediction
 from packing.model.memory import ComponentMemory
@@ -48,15 +50,53 @@ AS_IT_SAYS = Wanted()
 """Nothing beside the file."""
 
 
-def request_for(workload: Workload, wanted: Wanted = AS_IT_SAYS) -> Request:
-    """The pack request that a workload file describes."""
-    return Request(
+@dataclass(frozen=True)
+class Update:
+    """A change of a topology that runs."""
+
+    parallelism: Mapping[str, int] = field(default_factory=dict)
+    """What is wanted, by component; those that are not named keep what they have."""
+    container_count: int | None = None
+    """None: not stated."""
+    running: Path | None = None
+    """Plan file of what runs; None: the plan that a live topology runs under."""
+
+
+def request_for(
+    workload: Workload, wanted: Wanted = AS_IT_SAYS, update: Update | None = None
+) -> Request:
+    """The pack request that a workload file describes, or the repack request of an `update`.
+
+    Raises InvalidRequest when nothing runs that could be updated, or the update cannot be meant.
+    """
+    request = Request(
         workload.topology,
         workload.constraints,
         profile=workload.profile,
         costs=shipped_costs().costs,
         containers_free=wanted.containers_free,
         spread_components=wanted.spread_components,
+    )
+    if update is None:
+        return request
+    running = workload.running
+    if update.running is not None:
+        running = load_plan(update.running, workload.topology)
+    if running is None:
+        raise InvalidRequest(
+            f"of {workload.name} nothing is known to run, so there is nothing to update; name the "
+            "file of the plan that runs with --running, or ask a Tracker"
+        )
+    now = running.parallelism
+    return replace(
+        request,
+        current=running,
+        deltas={
+            name: count - now.get(name, 0)
+            for name, count in update.parallelism.items()
+            if count != now.get(name)
+        },
+        container_count=update.container_count,
     )
 
 

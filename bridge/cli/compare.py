@@ -13,7 +13,8 @@ from bridge.cli.html import html_option, write_page
 from bridge.cli.progress import progress
 from bridge.cli.source import many_sources
 from bridge.cli.terminal import json_option, print_decision, profile_option, sentences
-from bridge.comparison import Wanted, comparison_to_json, rescale
+from bridge.cli.update_options import update_options
+from bridge.comparison import Update, Wanted, comparison_to_json, rescale
 from bridge.planners import planners_for
 from packing.errors import InvalidRequest
 
@@ -27,22 +28,31 @@ STEPS = 16
 @json_option
 @sentences
 @goal_options
+@update_options
 @many_sources
-def compare(
-    sources: list[str], wanted: Wanted, profile: Path | None, html: Path | None, as_json: bool
+def compare(  # noqa: PLR0917 - an option each
+    sources: list[str],
+    wanted: Wanted,
+    update: Update | None,
+    profile: Path | None,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare the planners on SOURCE: workload files (JSON, YAML), .defn files, folders of them,
     or live topologies (tracker:http://host:port/cluster/environ/topology).
 
     Heron's own packers come first; of a live topology the plan it runs under, and the others then
     say how many running instances would restart. With --json one object a line, which also tells
-    what each planner makes of the change of parallelism that a file proposes under `scale`.
+    what each planner makes of the change of parallelism that a file proposes under `scale`. With
+    --parallelism or --containers planners are compared on an update of what runs.
     """
     if html is not None and len(sources) > 1:
         raise InvalidRequest(f"--html is for one topology, and {len(sources)} are named")
+    if update is not None and len(sources) > 1:
+        raise InvalidRequest(f"an update is of one topology, and {len(sources)} are named")
     for name in sources:
         with progress(STEPS if html is None else STEPS + 30) as done:
-            analysis = analyse(name, wanted, profile, done)
+            analysis = analyse(name, wanted, profile, done, update=update)
             if html is not None:
                 write_page(html, analysis.html(done=done))
         if as_json:
@@ -52,6 +62,8 @@ def compare(
 
 
 def _to_json(analysis: Analysis, wanted: Wanted) -> dict[str, object]:
+    if analysis.request.current is not None:
+        return comparison_to_json(analysis.workload, analysis.decision, {})
     planners = planners_for(analysis.request)
     rescaled = {
         c.planner: rescale(analysis.workload, c, planners[c.planner], wanted)

@@ -21,7 +21,8 @@ from bridge.cli.terminal import (
     profile_option,
     sentences,
 )
-from bridge.comparison import Wanted, request_for
+from bridge.cli.update_options import update_options
+from bridge.comparison import Update, Wanted, request_for
 from bridge.plan_file import plan_to_json
 from bridge.planners import installed_planners
 from bridge.topology_source import load_source
@@ -53,10 +54,12 @@ def _planner_names(
 @json_option
 @sentences
 @goal_options
+@update_options
 @one_source
 def plan(  # noqa: PLR0917 - an option each
     source: str,
     wanted: Wanted,
+    update: Update | None,
     planner: str,
     profile: Path | None,
     html: Path | None,
@@ -65,18 +68,19 @@ def plan(  # noqa: PLR0917 - an option each
     """Print the best plan for SOURCE, or that of one planner; --json gives a plan file.
 
     SOURCE is a workload file (JSON, YAML), a .defn file, or a live topology
-    (tracker:http://host:port/cluster/environ/topology).
+    (tracker:http://host:port/cluster/environ/topology). With --parallelism or --containers it is
+    the plan that an update of what runs would lead to.
     """
     with progress(STEPS if html is None else STEPS + 30) as done:
         if planner:
             workload = load_source(source, profile, done)
-            chosen = _asked(planner, request_for(workload, wanted))
+            chosen = _asked(planner, request_for(workload, wanted, update))
             if html is not None:
-                others = analyse(workload, wanted, done=done)
+                others = analyse(workload, wanted, done=done, update=update)
                 write_page(html, others.with_candidate(chosen).html(done=done))
             title, made, decision = workload.name, chosen.plan, None
         else:
-            analysis = analyse(source, wanted, profile, done)
+            analysis = analyse(source, wanted, profile, done, update=update)
             if html is not None:
                 write_page(html, analysis.html(done=done))
             title, made, decision = analysis.workload.name, analysis.plan, analysis.decision

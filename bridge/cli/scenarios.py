@@ -85,7 +85,7 @@ def scenarios(  # noqa: PLR0917 - an option each
     """A scenario per option, in the order of the help; with `together` one of all."""
     found = [Scenario(rate_factor=factor) for factor in rates]
     found += [
-        Scenario(parallelism=_pairs("--parallelism", text, int, "a whole number"))
+        Scenario(parallelism=pairs("--parallelism", text, int, "a whole number"))
         for text in parallelisms
     ]
     found += [Scenario(container_count=count) for count in counts]
@@ -120,7 +120,7 @@ def _joined(scenarios: Sequence[Scenario]) -> Scenario:
 
 def _slower(text: str) -> dict[str, float]:
     """Factors of the time per tuple from how many times as fast components get."""
-    speeds = _pairs("--faster", text, float, "a number above 0")
+    speeds = pairs("--faster", text, float, "a number above 0")
     for name, speed in speeds.items():
         if not speed > 0:
             raise InvalidRequest(
@@ -129,7 +129,8 @@ def _slower(text: str) -> dict[str, float]:
     return {name: 1 / speed for name, speed in speeds.items()}
 
 
-def _pairs(option: str, text: str, number: Callable[[str], Value], what: str) -> dict[str, Value]:
+def pairs(option: str, text: str, number: Callable[[str], Value], what: str) -> dict[str, Value]:
+    """What `COMPONENT=N,COMPONENT=N` states. Raises InvalidRequest with the part at fault."""
     found = {}
     for part in text.split(","):
         name, separator, value = part.rpartition("=")

@@ -17,6 +17,7 @@ from bridge.errors import Unreachable
 from packing.choose import Candidate, Decision
 from packing.errors import Infeasible, PackingError
 from packing.model.memory import ComponentMemory
+from packing.planners.repacked import Repacked
 from packing.resources import GIB, describe_bytes
 from packing.scenario import Outcome, Scenario
 
@@ -49,7 +50,8 @@ def print_decision(title: str, decision: Decision) -> None:
     """A table of the candidates, the chosen one marked, and the reasons below."""
     console = Console(highlight=False)
     console.print(candidate_table(title, decision.candidates, decision.chosen.planner))
-    for reason in (*decision.reasons, *_limits(decision.candidates), _choice(decision)):
+    told = (*decision.reasons, *_moves(decision), *_limits(decision.candidates), _choice(decision))
+    for reason in told:
         console.print(f"  - {reason}", markup=False)
     for basis in decision.basis:
         console.print(
@@ -57,7 +59,39 @@ def print_decision(title: str, decision: Decision) -> None:
             markup=False,
             style="dim",
         )
+    for candidate in decision.candidates:
+        if candidate.repacked is not None and len(candidate.repacked.curve) > 1:
+            console.print(moves_table(candidate.planner, candidate.repacked))
     console.print()
+
+
+def _moves(decision: Decision) -> list[str]:
+    """Why planners move as many survivors as they do, those that were not chosen."""
+    return [
+        f"{candidate.planner}: {candidate.repacked.reason}"
+        for candidate in decision.candidates
+        if candidate.repacked is not None and candidate.repacked.reason not in decision.reasons
+    ]
+
+
+def moves_table(planner: str, found: Repacked) -> Table:
+    """What an update would gain by moving more, a row for each number of moves."""
+    table = plain_table(
+        f"load against moves: {planner}",
+        "* taken. moved: survivors that change container; carries: sustainable over offered load; "
+        "cross: share of tuples between containers",
+    )
+    for heading in ("moved", "of survivors", "carries", "cross"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, step in enumerate(found.curve):
+        factor = step.sustainable_load_factor
+        table.add_row(
+            f"{step.moved}{' *' if i == found.taken else '  '}",
+            f"{step.moved_share:.0%}",
+            "" if factor is None else f"{factor:.2f}x",
+            f"{step.cross_fraction:.1%}",
+        )
+    return table
 
 
 def _choice(decision: Decision) -> str:
@@ -76,13 +110,20 @@ def _limits(candidates: Sequence[Candidate]) -> list[str]:
 
 
 HEADINGS = ("cont.", "cores", "GiB", "carries", "cross", "bal.", "p99 ms", "moves", "ms")
-LONG_NAME = 20
-"""Names that are longer leave no room for a column."""
-EXPLANATION = (
-    "* chosen. GiB: of RAM; carries: sustainable over offered load; cross: share of tuples between "
-    "containers; bal.: fullest container over the mean; p99 ms: latency; moves: instances that "
-    "restart; ms: time it took to plan"
-)
+LEAST_OF_ALL = ("ms", "bal.", "GiB")
+"""Columns that are left out, one after the other, where there is no room for all."""
+WIDTH = 80
+GAP = 2
+"""Behind each column."""
+EXPLANATIONS = {
+    "GiB": "of RAM",
+    "carries": "sustainable over offered load",
+    "cross": "share of tuples between containers",
+    "bal.": "fullest container over the mean",
+    "p99 ms": "latency",
+    "moves": "instances that restart",
+    "ms": "time it took to plan",
+}
 
 
 def plain_table(title: str = "", caption: str = "", gap: int = 1) -> Table:
@@ -101,18 +142,25 @@ def plain_table(title: str = "", caption: str = "", gap: int = 1) -> Table:
 
 def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) -> Table:
     """Packers side by side; fits 80 columns."""
-    table = plain_table(title, EXPLANATION)
-    table.add_column("planner", no_wrap=True)
     rows = [_figures(candidate) for candidate in candidates]
+    names = [c.planner + (" *" if c.planner == chosen else "") for c in candidates]
     # A column in which nothing is known takes no room.
-    shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
-    if max(len(candidate.planner) for candidate in candidates) > LONG_NAME:
-        shown.remove(HEADINGS.index("ms"))  # of all the least
-    for i in shown:
-        table.add_column(HEADINGS[i], justify="right", no_wrap=True)
-    for candidate, row in zip(candidates, rows, strict=True):
-        mark = " *" if candidate.planner == chosen else ""
-        table.add_row(escape(f"{candidate.planner}{mark}"), *(row[i] for i in shown))
+    wide = {
+        heading: GAP + max(len(heading), *(len(row[i]) for row in rows))
+        for i, heading in enumerate(HEADINGS)
+        if any(row[i] for row in rows)
+    }
+    for heading in LEAST_OF_ALL:
+        if max(map(len, names)) + GAP + sum(wide.values()) > WIDTH:
+            wide.pop(heading, None)
+    told = "; ".join(f"{name}: {what}" for name, what in EXPLANATIONS.items() if name in wide)
+    table = plain_table(title, f"* chosen. {told}")
+    table.add_column("planner", no_wrap=True)
+    for heading in wide:
+        table.add_column(heading, justify="right", no_wrap=True)
+    shown = [HEADINGS.index(heading) for heading in wide]
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(escape(name), *(row[i] for i in shown))
     return table
 
 

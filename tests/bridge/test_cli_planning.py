@@ -231,3 +231,96 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     result = run("compare", path)
     assert result.exit_code == 0
     assert "[/red]odd[bold]" in result.stdout
+
+
+def crowded_file(folder: Path) -> tuple[Path, Path]:
+    """A workload, and the plan that it runs under: all that is busy in one of two containers."""
+    of = {"cpu": 0.1, "ram_mb": 512}
+    bolts = [
+        {"name": name, "kind": "bolt", "parallelism": 4, "service_ms": ms, **of}
+        for name, ms in (("busy", 40), ("idle", 0.01))
+    ]
+    spout = {"name": "spout", "kind": "spout", "parallelism": 1, "rate": 100, **of}
+    written = {
+        "name": "crowded",
+        "components": [{**spout, "service_ms": 0.01}, *bolts],
+        "streams": [
+            {"from": "spout", "to": "busy", "grouping": "shuffle", "selectivity": 1},
+            {"from": "busy", "to": "idle", "grouping": "shuffle", "selectivity": 1},
+        ],
+        "containers": {"count": 2, "cpu": 2, "ram_mb": 16384, "padding_percent": 0},
+    }
+    workload, running = folder / "crowded.json", folder / "running.json"
+    workload.write_text(json.dumps(written))
+    (plan,) = lines(run("plan", workload, "--json"))
+    first, second = plan["containers"]
+    instances = sorted(first["instances"] + second["instances"], key=lambda i: i["task_id"])
+    first["instances"] = [i for i in instances if i["component"] != "idle"]
+    second["instances"] = [i for i in instances if i["component"] == "idle"]
+    running.write_text(json.dumps(plan))
+    return workload, running
+
+
+def test_an_update_keeps_survivors_and_tells_what_more_moves_would_gain(tmp_path: Path) -> None:
+    workload, running = crowded_file(tmp_path)
+    asked = (workload, "--running", running, "--parallelism", "idle=5")
+    (found,) = lines(run("compare", *asked, "--json"))
+    for candidate in found["candidates"]:
+        counts = candidate["disruption"]
+        assert (counts["survivors"], counts["started_instances"]) == (9, 1)
+        assert "repack" not in candidate
+        assert ("moves" in candidate) == (candidate["planner"] == "search")
+    (moves,) = [c["moves"] for c in found["candidates"] if "moves" in c]
+    moved = [step["moved_instances"] for step in moves["steps"]]
+    carried = [step["sustainable_load_factor"] for step in moves["steps"]]
+    assert moved[0] == 0
+    assert moved == sorted(set(moved))
+    assert carried == sorted(set(carried))
+    assert moved[moves["taken"]] > 0
+
+    shown = " ".join(run("plan", *asked).stdout.split())
+    assert moves["reason"] in shown
+    assert f"load against moves: search moved of survivors carries cross {'─' * 5}" in shown
+    for i, step in enumerate(moves["steps"]):
+        mark = " *" if i == moves["taken"] else ""
+        carries = f"{step['sustainable_load_factor']:.2f}x"
+        share = f"{step['moved_share']:.0%}"
+        assert f"{step['moved_instances']}{mark} {share} {carries}" in shown
+
+    (updated,) = lines(run("plan", *asked, "--json"))
+    names = [i["component"] for c in updated["containers"] for i in c["instances"]]
+    assert names.count("idle") == 5
+    (one,) = lines(run("plan", *asked, "--json", "--planner", "resource_compliant_rr"))
+    where = {i["task_id"]: c["id"] for c in one["containers"] for i in c["instances"]}
+    before = json.loads(running.read_text())["containers"]
+    assert where.items() > {i["task_id"]: c["id"] for c in before for i in c["instances"]}.items()
+
+
+def test_updates_that_cannot_be_meant(tmp_path: Path) -> None:
+    workload, running = crowded_file(tmp_path)
+    assert "nothing is known to run" in refused("plan", workload, "--parallelism", "idle=5")
+    assert "names component 'none'" in refused(
+        "plan", workload, "--running", running, "--parallelism", "none=5"
+    )
+    assert "'idle' is not COMPONENT=N with a whole number" in refused(
+        "plan", workload, "--running", running, "--parallelism", "idle"
+    )
+    assert "100 containers were asked for" in refused(
+        "compare", workload, "--running", running, "--containers", 100
+    )
+    assert "an update is of one topology, and 2 are named" in refused(
+        "compare", SMALL, OTHER, "--containers", 2
+    )
+
+
+def test_an_update_that_changes_nothing_is_the_running_plan(tmp_path: Path) -> None:
+    workload, running = crowded_file(tmp_path)
+    (same,) = lines(run("plan", workload, "--running", running, "--json"))
+    assert same == json.loads(running.read_text())
+
+
+def test_tables_fit_80_columns_whatever_they_tell(tmp_path: Path) -> None:
+    workload, running = crowded_file(tmp_path)
+    result = run("compare", workload, "--running", running, "--parallelism", "idle=5")
+    assert "…" not in result.stdout
+    assert max(len(line.rstrip()) for line in result.stdout.splitlines()) <= 80

@@ -13,6 +13,7 @@ from bridge.report.markup import Markup, element, joined, label, picture, tip
 from bridge.report.palette import STYLE, step
 from bridge.report.pareto import pareto_plots
 from bridge.report.plan_picture import plan_picture
+from bridge.report.tables import table
 from packing.choose import Candidate
 from packing.errors import Infeasible
 from packing.model import Prediction
@@ -35,8 +36,6 @@ EXPLANATION = (
     "p99: latency. Cross: share of tuples between containers. Balance: load of the fullest "
     "container over the mean. Restarts: running instances that would restart."
 )
-LONG_HEADINGS = frozenset({"what is known", "bottleneck"})
-"""Columns that may take several lines."""
 
 
 def page(
@@ -158,47 +157,13 @@ def _tiles(prediction: Prediction, instances: int) -> Markup:
     )
 
 
-def _table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[str], marked: int = -1
-) -> Markup:
-    """A table; columns in `text` are aligned to the left, the row `marked` is bold."""
-    left = ["t" if heading in text else None for heading in headings]
-    return element(
-        "div",
-        element(
-            "table",
-            element(
-                "thead",
-                element(
-                    "tr", *(element("th", h, class_=c) for h, c in zip(headings, left, strict=True))
-                ),
-            ),
-            element(
-                "tbody",
-                *(
-                    element(
-                        "tr",
-                        *(
-                            element("td", v, class_=f"{c} long" if h in LONG_HEADINGS else c)
-                            for v, c, h in zip(row, left, headings, strict=True)
-                        ),
-                        class_="chosen" if i == marked else None,
-                    )
-                    for i, row in enumerate(rows)
-                ),
-            ),
-        ),
-        class_="wide",
-    )
-
-
 def _candidates(candidates: Sequence[Candidate], chosen: Candidate) -> Markup:
     rows = [_figures(c.prediction, c) for c in candidates]
     shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
     headings = ["", "planner", *(HEADINGS[i] for i in shown)]
     names = [c.planner for c in candidates]
     return joined(
-        _table(
+        table(
             headings,
             [
                 [str(n), f"{c.planner}{' (chosen)' if c.planner == chosen.planner else ''}",
@@ -259,7 +224,7 @@ def _what_if(
     )  # fmt: skip
     return joined(
         element("h2", "What if"),
-        _table(headings, rows, ("scenario", "bottleneck"), 0),
+        table(headings, rows, ("scenario", "bottleneck"), 0),
         _list(failed),
         element("div", scenario_intervals(base, outcomes), class_="wide"),
     )
@@ -313,7 +278,7 @@ def _between(analysis: Analysis, figures: PlanFigures) -> Markup | None:
     ]
     return joined(
         element("h3", "The busiest stream managers"),
-        _table(("container", "busy", "stays inside", "to others", "from others"), rows, ()),
+        table(("container", "busy", "stays inside", "to others", "from others"), rows, ()),
     )
 
 
@@ -385,7 +350,7 @@ def _streams(analysis: Analysis, figures: PlanFigures, rates_known: bool) -> Mar
         )
     more = len(order) - len(rows)
     return joined(
-        _table(
+        table(
             ("from", "to", "stream", "grouping", "tuples", "to other containers"),
             rows,
             ("from", "to", "stream", "grouping"),
@@ -395,7 +360,7 @@ def _streams(analysis: Analysis, figures: PlanFigures, rates_known: bool) -> Mar
 
 
 def _basis(analysis: Analysis) -> Markup:
-    return _table(
+    return table(
         ("quantity", "source", "what is known"),
         [[b.quantity, b.source.value, b.detail] for b in analysis.decision.basis],
         ("quantity", "source", "what is known"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bridge.report.figures import PlanFigures
 from bridge.report.markup import Markup, element, joined, label, number, picture, shortened, tip
 from bridge.report.palette import CIVIDIS, FULL, step
+from bridge.report.tables import table
 from packing.plan import Plan
 
 MOST_IN_DETAIL = 160
@@ -190,17 +191,12 @@ def _detailed(plan: Plan, figures: PlanFigures, box: Box) -> Markup:
     name, use = _header(plan, figures, box)
     width = max(7 * len(name) + 6 * len(use) + 24, columns * (CELL_WIDTH + GAP) + 3 * GAP)
     height = 44 + rows * (CELL_HEIGHT + GAP) + GAP
-    hot = figures.hot_container in box.positions
     parts: list[str] = [
-        _tip(plan, figures, box),
-        element(
-            "rect", x=1.5, y=1.5, width=width - 3, height=height - 3, rx=5,
-            class_="frame hot" if hot else "frame",
-        ),
+        *_frame(plan, figures, box, (width, height), 5),
         label(8, 17, name, "b"),
         label(width - 8, 17, use, "soft s", "end"),
-        *_use_bar(figures, box.positions[0], width),
-    ]  # fmt: skip
+        *_use_bar(figures, box, (8, 24, width - 16, 6)),
+    ]
     for at, i in enumerate(box.members):
         x = 2 * GAP + at % columns * (CELL_WIDTH + GAP)
         y = 38 + at // columns * (CELL_HEIGHT + GAP)
@@ -218,11 +214,28 @@ def _detailed(plan: Plan, figures: PlanFigures, box: Box) -> Markup:
     return picture(width, height, f"{name}: {use} cores", *parts)
 
 
-def _use_bar(figures: PlanFigures, at: int, width: float) -> Iterable[Markup]:
-    share = min(1.0, _share(figures, at))
-    full = width - 16
-    yield element("rect", x=8, y=24, width=full, height=6, class_="bar")
-    yield element("rect", x=8, y=24, width=share * full, height=6, class_=f"u{step(share)} cell")
+def _frame(
+    plan: Plan, figures: PlanFigures, box: Box, size: tuple[float, float], round_by: float
+) -> Iterable[Markup]:
+    """The outline of a box, thick where it is the one that limits, and what it tells."""
+    yield _tip(plan, figures, box)
+    hot = figures.hot_container in box.positions
+    yield element(
+        "rect", x=1.5, y=1.5, width=size[0] - 3, height=size[1] - 3, rx=round_by,
+        class_="frame hot" if hot else "frame",
+    )  # fmt: skip
+
+
+def _use_bar(
+    figures: PlanFigures, box: Box, place: tuple[float, float, float, float]
+) -> Iterable[Markup]:
+    """How much of its cores a box uses; `place` is left, top, width and height."""
+    x, y, width, height = place
+    share = min(1.0, _share(figures, box.positions[0]))
+    yield element("rect", x=x, y=y, width=width, height=height, class_="bar")
+    yield element(
+        "rect", x=x, y=y, width=share * width, height=height, class_=f"u{step(share)} cell"
+    )
 
 
 def _compact(plan: Plan, figures: PlanFigures, box: Box, letters: Sequence[str]) -> Markup:
@@ -234,21 +247,11 @@ def _compact(plan: Plan, figures: PlanFigures, box: Box, letters: Sequence[str])
     name = f"{first}" if len(box.positions) == 1 else f"{len(box.positions)} × {first}…"
     width = max(columns * (SQUARE + 1) + 7, round(5.8 * len(name)) + 10)
     height = rows * (SQUARE + 1) + 26
-    hot = figures.hot_container in box.positions
-    share = _share(figures, box.positions[0])
     parts: list[str] = [
-        _tip(plan, figures, box),
-        element(
-            "rect", x=1.5, y=1.5, width=width - 3, height=height - 3, rx=3,
-            class_="frame hot" if hot else "frame",
-        ),
+        *_frame(plan, figures, box, (width, height), 3),
         label(5, 12, name, "xs b"),
-        element("rect", x=4, y=16, width=width - 8, height=4, class_="bar"),
-        element(
-            "rect", x=4, y=16, width=min(1.0, share) * (width - 8), height=4,
-            class_=f"u{step(share)}",
-        ),
-    ]  # fmt: skip
+        *_use_bar(figures, box, (4, 16, width - 8, 4)),
+    ]
     for at, i in enumerate(box.members):
         x = 4 + at % columns * (SQUARE + 1)
         y = 23 + at // columns * (SQUARE + 1)
@@ -278,37 +281,20 @@ def _contents(plan: Plan, figures: PlanFigures, found: Sequence[Box]) -> Markup:
             if n
         )
         rows.append(
-            element(
-                "tr",
-                element("td", str(len(box.positions))),
-                element("td", held, class_="t long"),
-                element(
-                    "td",
-                    f"{figures.container_use[first]:.3g} of {figures.container_cores[first]:.4g}",
-                ),
-                element("td", shortened(box.ids(plan), 120), class_="t long"),
-            )
+            [
+                str(len(box.positions)),
+                held,
+                f"{figures.container_use[first]:.3g} of {figures.container_cores[first]:.4g}",
+                shortened(box.ids(plan), 120),
+            ]
         )
     more = len(found) - len(largest)
     return joined(
         element("h3", "What they hold"),
-        element(
-            "div",
-            element(
-                "table",
-                element(
-                    "thead",
-                    element(
-                        "tr",
-                        element("th", "containers"),
-                        element("th", "instances in each", class_="t"),
-                        element("th", "cores in use"),
-                        element("th", "ids", class_="t"),
-                    ),
-                ),
-                element("tbody", *rows),
-            ),
-            class_="wide",
+        table(
+            ("containers", "instances in each", "cores in use", "ids"),
+            rows,
+            ("instances in each", "ids"),
         ),
         element("p", f"And {more} more groups of containers.", class_="soft") if more else None,
     )

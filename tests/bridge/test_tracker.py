@@ -287,6 +287,19 @@ def test_whatif_starts_from_the_running_plan() -> None:
     assert found["scenarios"][1]["prediction"]["containers"] == 2
 
 
+def test_what_runs_can_be_updated() -> None:
+    with serving(told()) as (url, _):
+        result = run("compare", where(url).source, "--parallelism", "count=4", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert "running" not in [c["planner"] for c in found["candidates"]]
+    usable = [c for c in found["candidates"] if "failure" not in c]
+    assert usable
+    for candidate in usable:
+        counts = candidate["disruption"]
+        assert (counts["survivors"], counts["started_instances"]) == (7, 2)
+
+
 def test_nobody_there_is_exit_code_3() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]

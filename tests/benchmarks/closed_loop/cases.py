@@ -15,7 +15,7 @@ from packing.profile import Profile
 from packing.request import Request
 from packing.topology import Component, Grouping, Kind, Stream, Topology
 
-from .world import World
+from .world import SimulatedWorld
 
 SLOWER = 20.0
 
@@ -26,7 +26,7 @@ def submitted(topology: Topology, instances_per_container: int = 4) -> Plan:
     return round_robin(Request(topology, Constraints(container_count=count)))
 
 
-def word_count() -> World:
+def word_count() -> SimulatedWorld:
     """The word count of Dhalion and DS2, started at one instance each.
 
     1 M sentences/min of 20 words; a FlatMap does 100 k sentences/min, a Count 1 M words/min; all of
@@ -47,10 +47,10 @@ def word_count() -> World:
         selectivity={sentences: 1.0, words: 20.0},
         tuple_bytes={sentences: 100.0, words: 20.0},
     )
-    return World(topology, profile, submitted(topology))
+    return SimulatedWorld(topology, profile, submitted(topology))
 
 
-def random_world(random: np.random.Generator, number: int) -> World:
+def random_world(random: np.random.Generator, number: int) -> SimulatedWorld:
     """Chains, diamonds and trees of two to five bolts that need one to twelve instances each.
 
     A third has a keyed stream with Zipf keys.
@@ -79,7 +79,7 @@ def random_world(random: np.random.Generator, number: int) -> World:
             keys[key] = KeyWeights({f"k{j}": float(w) for j, w in enumerate(weights)})
     topology = Topology(f"t{number}", f"t{number}", tuple(components), tuple(streams))
     profile = Profile({"s0": rate}, service, selectivity, sizes, key_weights=keys)
-    return World(topology, profile, submitted(topology), seed=number * 1000)
+    return SimulatedWorld(topology, profile, submitted(topology), seed=number * 1000)
 
 
 def declared(profile: Profile, random: np.random.Generator) -> Profile:

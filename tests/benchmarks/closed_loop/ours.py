@@ -13,11 +13,20 @@ from packing.model import HeronCosts
 from packing.plan import Plan
 from packing.profile import Profile
 from packing.request import Request
-from packing.simulation import Mechanics
 from packing.topology import Kind, Topology
 
+from .observation import HEALTHY_BACK_PRESSURE, Observation
 from .rules import MIN_BUSY
-from .world import HEALTHY_BACK_PRESSURE, INTERVAL_S, PAUSE_S, Observation
+
+
+@dataclass(frozen=True)
+class Overheads:
+    """What an executor's busy time holds besides user code, in seconds."""
+
+    receive_s: float = 0.0
+    """Per tuple executed."""
+    emit_s: float = 0.0
+    """Per tuple emitted."""
 
 
 @dataclass
@@ -28,7 +37,9 @@ class Judged:
     profile: Profile
     """As declared: used for what was not measured yet, such as times of bolts that starve."""
     costs: HeronCosts
-    mechanics: Mechanics
+    timing: Timing
+    """Of the world; `now_s` is that of what was seen."""
+    overheads: Overheads = Overheads()
     headroom: float = 0.1
     past: list[PastAction] = field(default_factory=list)
 
@@ -41,7 +52,7 @@ class Judged:
         )  # fmt: skip
         found = resolve(
             request, RateGoal(self._rate(seen), headroom=self.headroom), self._observed(seen),
-            self.past, Timing(seen.now_s, update_pause_s=PAUSE_S),
+            self.past, replace(self.timing, now_s=seen.now_s),
         ).chosen  # fmt: skip
         if found is None or found.plan is None or found.plan == seen.plan:
             return None
@@ -60,56 +71,48 @@ class Judged:
         """The first interval after an action tells whether it helped."""
         if not self.past or self.past[-1].outcome is not ActionOutcome.UNKNOWN:
             return
-        if seen.now_s - self.past[-1].at_s < INTERVAL_S:
+        if seen.now_s <= self.past[-1].at_s:
             return
         outcome = ActionOutcome.HELPED if seen.healthy else ActionOutcome.DID_NOT_HELP
         self.past[-1] = replace(self.past[-1], outcome=outcome)
 
     def _rate(self, seen: Observation) -> float:
         """What the source offers, as its own metrics say."""
-        per_instance = sum(
-            rate * seen.plan.parallelism[name] for name, rate in self.profile.rate_per_s.items()
-        )
-        return per_instance * seen.offered_factor
+        return sum(self._spout_rates(seen).values())
+
+    def _spout_rates(self, seen: Observation) -> dict[str, float]:
+        return {
+            name: rate * seen.offered_factor * seen.plan.parallelism[name]
+            for name, rate in self.profile.rate_per_s.items()
+        }
 
     def _observed(self, seen: Observation) -> Observed:
-        """Executed tuples and times per tuple: an instance's time in execute over its tuples."""
-        result, plan = seen.result, seen.plan
-        service, rates, by_task = {}, {}, {}
-        for component in self.topology.components:
-            name = component.name
-            if component.kind is Kind.SPOUT:
-                rates[name] = self.profile.rate_per_s[name] * seen.offered_factor * len(
-                    seen.of(name, result.busy)
-                )  # fmt: skip
-                continue
-            executed = seen.of(name, result.executes_per_s).sum()
-            emitted = seen.of(name, result.emits_per_s).sum()
-            busy = seen.of(name, result.busy).sum()
-            if executed <= 0 or busy < MIN_BUSY:
-                continue
-            overhead_s = (
-                self.mechanics.executor_receive_s
-                + self.mechanics.executor_emit_s * emitted / executed
-            )
-            service[name] = max(0.0, float(busy / executed) - overhead_s)
-        if result.back_pressure < HEALTHY_BACK_PRESSURE:
+        metrics, held = seen.metrics, seen.metrics.back_pressure
+        under_pressure = held >= HEALTHY_BACK_PRESSURE
+        rates = self._spout_rates(seen)
+        if not under_pressure:
             # Rates of bolts tell the selectivities only while nothing is held back.
-            for component in self.topology.components:
-                if component.kind is Kind.BOLT:
-                    rates[component.name] = float(
-                        seen.of(component.name, result.executes_per_s).sum()
-                    )
-        by_task = {
-            int(task): float(rate)
-            for task, rate in zip(plan.task_id, result.executes_per_s, strict=True)
-            if rate > 0
-        }
-        symptoms = ()
-        if result.back_pressure >= HEALTHY_BACK_PRESSURE:
-            symptoms = (
-                Symptom(
-                    SymptomKind.BACK_PRESSURE, back_pressure_share=min(1.0, result.back_pressure)
-                ),
-            )
-        return Observed(rates, service, by_task, symptoms=symptoms)
+            rates |= {name: seen.sum(name, metrics.executes_per_s) for name in self._bolts()}
+        of_tasks = zip(seen.plan.task_id.tolist(), metrics.executes_per_s.tolist(), strict=True)
+        symptom = Symptom(SymptomKind.BACK_PRESSURE, back_pressure_share=min(1.0, held))
+        return Observed(
+            rates,
+            self._service_s(seen),
+            {task: rate for task, rate in of_tasks if rate > 0},
+            symptoms=(symptom,) if under_pressure else (),
+        )
+
+    def _service_s(self, seen: Observation) -> dict[str, float]:
+        """Time of user code per tuple, of bolts that were at work."""
+        found = {}
+        for name in self._bolts():
+            executed = seen.sum(name, seen.metrics.executes_per_s)
+            busy = seen.sum(name, seen.metrics.busy)
+            if executed > 0 and busy >= MIN_BUSY:
+                emitted = seen.sum(name, seen.metrics.emits_per_s)
+                overhead_s = self.overheads.receive_s + self.overheads.emit_s * emitted / executed
+                found[name] = max(0.0, busy / executed - overhead_s)
+        return found
+
+    def _bolts(self) -> list[str]:
+        return [c.name for c in self.topology.components if c.kind is Kind.BOLT]

@@ -7,34 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
+from dataclasses import dataclass, field, replace
 
 from packing.constraints import Constraints
 from packing.flows import flows, stream_key
 from packing.plan import Plan
 from packing.planners.resource_compliant_rr import resource_compliant_rr
-from packing.profile import Profile
+from packing.profile import Profile, StreamKey
 from packing.request import Request
 from packing.topology import Kind, Topology
 
-from .world import Observation
+from .observation import Observation
 
 WAIT_S = 180.0
 """Heron's policy looks away that long after an action (DynamicResourceAllocationPolicy)."""
 LARGEST_STEP = 5.0
 """ScaleUpResolver's most: times the parallelism there is."""
 MIN_BUSY = 1e-3
-
-
-class Rule(Protocol):
-    """A health policy."""
-
-    def decide(self, seen: Observation) -> Plan | None:
-        """The plan to deploy, None to leave everything as it is."""
-        ...
 
 
 def repacked(topology: Topology, plan: Plan, wanted: Mapping[str, int]) -> Plan:
@@ -60,7 +49,7 @@ class Plain:
 
     def decide(self, seen: Observation) -> Plan | None:
         """Scale up one component, if there is back-pressure."""
-        held = min(999.0, 1000.0 * seen.result.back_pressure)
+        held = min(999.0, 1000.0 * seen.metrics.back_pressure)
         if seen.now_s < self.quiet_until_s or held < 20.0:
             return None
         cause = _cause(seen)
@@ -72,10 +61,10 @@ class Plain:
 
 def _cause(seen: Observation) -> str:
     """The bolt that started back-pressure most often; else the one with the longest queue."""
-    result, plan = seen.result, seen.plan
-    causes = result.back_pressure_causes.astype(np.float64)
+    metrics, plan = seen.metrics, seen.plan
+    causes = metrics.back_pressure_causes
     if not causes.any():
-        causes = result.waiting_tuples
+        causes = metrics.waiting_tuples
     return plan.components[int(plan.component[int(causes.argmax())])]
 
 
@@ -91,19 +80,15 @@ class Ds2:
 
     def decide(self, seen: Observation) -> Plan | None:
         """The parallelism that the rates ask for, where it is another one."""
-        measured = measured_profile(self.topology, self.profile, seen)
         at = self.topology.with_parallelism(seen.plan.parallelism)
-        rates = flows(at, measured)
+        arriving = dict(zip(at.names, flows(at, self._measured(at, seen)).input_per_s, strict=True))
         wanted = {}
-        for i, component in enumerate(at.components):
-            if component.kind is Kind.SPOUT:
-                continue
-            busy = seen.of(component.name, seen.result.busy).sum()
-            done = seen.of(component.name, seen.result.executes_per_s).sum()
-            if done <= 0 or busy < MIN_BUSY:
-                continue
-            true_rate = done / busy
-            wanted[component.name] = max(1, math.ceil(rates.input_per_s[i] / true_rate - 1e-9))
+        for component in at.components:
+            name = component.name
+            busy = seen.sum(name, seen.metrics.busy)
+            done = seen.sum(name, seen.metrics.executes_per_s)
+            if component.kind is Kind.BOLT and done > 0 and busy >= MIN_BUSY:
+                wanted[name] = max(1, math.ceil(arriving[name] * busy / done - 1e-9))
         changed = {n: w for n, w in wanted.items() if w != seen.plan.parallelism[n]}
         if not changed or changed == self._last:
             # What did not help the first time is no answer.
@@ -111,25 +96,31 @@ class Ds2:
         self._last = changed
         return repacked(self.topology, seen.plan, changed)
 
+    def _measured(self, at: Topology, seen: Observation) -> Profile:
+        """The offered rate and the selectivities, as measured."""
+        rates = {name: rate * seen.offered_factor for name, rate in self.profile.rate_per_s.items()}
+        selectivity = measured_selectivity(at, self.profile.selectivity, seen)
+        return replace(self.profile, rate_per_s=rates, selectivity=selectivity)
 
-def measured_profile(topology: Topology, profile: Profile, seen: Observation) -> Profile:
-    """What the metrics say: the offered rate, selectivities and times per tuple as measured.
 
-    Selectivity is by the component: a stream's share in it stays that of `profile`.
+def measured_selectivity(
+    topology: Topology, declared: Mapping[StreamKey, float], seen: Observation
+) -> dict[StreamKey, float]:
+    """Tuples of each stream per tuple executed by its source.
+
+    Bolts tell what they emit on all streams together (`Metrics.emits_per_s`), which is shared out
+    as declared. What spouts and bolts without tuples emit stays as declared.
     """
-    selectivity, service = {}, {}
+    found = {stream_key(s): declared.get(stream_key(s), 1.0) for s in topology.streams}
     for component in topology.components:
         name = component.name
-        executed = seen.of(name, seen.result.executes_per_s).sum()
-        busy = seen.of(name, seen.result.busy).sum()
-        service[name] = profile.service_s.get(name, 0.0)
-        if component.kind is Kind.BOLT and executed > 0:
-            service[name] = float(busy / executed)
-    for stream in topology.streams:
-        key = stream_key(stream)
-        selectivity[key] = profile.selectivity.get(key, 1.0)
-    rates = {name: rate * seen.offered_factor for name, rate in profile.rate_per_s.items()}
-    return Profile(
-        rate_per_s=rates, service_s=service, selectivity=selectivity,
-        tuple_bytes=profile.tuple_bytes, key_weights=profile.key_weights,
-    )  # fmt: skip
+        executed = seen.sum(name, seen.metrics.executes_per_s)
+        keys = [key for key in found if key[0] == name]
+        # Several readers of one stream get copies of what is emitted once.
+        emitted = sum({stream_id: found[name, to, stream_id] for _, to, stream_id in keys}.values())
+        if component.kind is Kind.SPOUT or executed <= 0 or emitted <= 0:
+            continue
+        ratio = seen.sum(name, seen.metrics.emits_per_s) / executed / emitted
+        for key in keys:
+            found[key] *= ratio
+    return found

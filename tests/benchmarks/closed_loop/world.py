@@ -6,8 +6,8 @@ for a few seconds, which stand for the whole interval; an update pauses it for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from packing.simulation.mechanics import KIB
 from packing.simulation.result import SimulationResult
 from packing.topology import Kind, Topology
 
+from .observation import Metrics, Observation
+
 INTERVAL_S = 60.0
 """How often a policy looks; `health.policy.interval.ms` of Heron's examples."""
 PAUSE_S = 30.0
@@ -30,32 +32,10 @@ MARK_S = 0.06
 """High water marks hold what is emitted in that time: small, so that a few seconds show the
 back-pressure which takes minutes with Heron's 100 MB, and larger than what one drain brings."""
 SMALL_BUFFERS = replace(Mechanics(), socket_bytes=16 * KIB, peer_socket_bytes=64 * KIB)
-HEALTHY_BACK_PRESSURE = 0.02
-"""Share of time in back-pressure that counts as none."""
-HEALTHY_THROUGHPUT = 0.97
-"""Share of what is offered that has to be executed."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What a policy's sensors see of one interval."""
-
-    now_s: float
-    plan: Plan
-    offered_factor: float
-    """Offered rate over that of the profile: known from the source's own metrics."""
-    result: SimulationResult
-    healthy: bool
-
-    def of(self, component: str, values: np.ndarray) -> np.ndarray:
-        """The values of one component's instances."""
-        at = self.plan.components.index(component)
-        found: np.ndarray = values[self.plan.component == at]
-        return found
 
 
 @dataclass
-class World:
+class SimulatedWorld:
     """The topology as it really is. Policies see it through observations only."""
 
     topology: Topology
@@ -68,7 +48,6 @@ class World:
     back_pressure_s: float = 0.0
     tuples_held: float = 0.0
     """Tuples that were due while an update stood in the way."""
-    updates: list[tuple[float, Mapping[str, int]]] = field(default_factory=list)
     instance_seconds: float = 0.0
     seed: int = 0
     passes_s: float = INTERVAL_S
@@ -79,20 +58,16 @@ class World:
         factor = self.offered(self.now_s)
         result = self._simulate(factor)
         offered = self._offered(factor)
-        healthy = (
-            result.back_pressure < HEALTHY_BACK_PRESSURE
-            and result.throughput_per_s >= HEALTHY_THROUGHPUT * offered
-        )
+        metrics = metrics_of(result)
         self.now_s += self.passes_s
         self.back_pressure_s += result.back_pressure * self.passes_s
         self.instance_seconds += self.plan.instance_count * self.passes_s
-        return Observation(self.now_s, self.plan, factor, result, healthy)
+        return Observation(self.now_s, self.plan, factor, metrics, metrics.healthy(offered))
 
     def update(self, plan: Plan) -> None:
         """Deploy another plan."""
         self.tuples_held += self._offered(self.offered(self.now_s)) * PAUSE_S
         self.now_s += PAUSE_S
-        self.updates.append((self.now_s, dict(plan.parallelism)))
         self.plan = plan
 
     def _running(self) -> Topology:
@@ -112,6 +87,19 @@ class World:
             running, self.plan, load_of(running, profile, factor), mechanics,
             seed=self.seed, warmup_s=WARM_UP_S, window_s=WINDOW_S,
         )  # fmt: skip
+
+
+def metrics_of(result: SimulationResult) -> Metrics:
+    """What sensors see of a simulation."""
+    return Metrics(
+        busy=result.busy,
+        executes_per_s=result.executes_per_s,
+        emits_per_s=result.emits_per_s,
+        waiting_tuples=result.waiting_tuples,
+        back_pressure_causes=result.back_pressure_causes.astype(np.float64),
+        back_pressure=result.back_pressure,
+        throughput_per_s=result.throughput_per_s,
+    )
 
 
 def load_of(topology: Topology, profile: Profile, factor: float) -> SimulatedLoad:

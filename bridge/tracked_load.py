@@ -45,11 +45,22 @@ class Timeline(BaseModel):
     """Metric -> instance -> start of a bucket in seconds -> value."""
 
 
+class Summary(BaseModel):
+    """Metrics over a while, as the Tracker tells them."""
+
+    metrics: dict[str, dict[str, float]] = {}
+    """Metric -> instance -> sum of a count, mean of a time; NaN where nothing was counted."""
+
+
 class Tracker(Protocol):
     """Whoever tells metrics."""
 
     def timeline(self, **asked: Any) -> Timeline:
         """Metrics `metricname` of `component` between `starttime` and `endtime`, in seconds."""
+        ...
+
+    def summary(self, **asked: Any) -> Summary:
+        """Metrics `metricname` of `component` over the last `interval` seconds."""
         ...
 
 
@@ -79,8 +90,7 @@ def measured(tracker: Tracker, topology: Topology, component: str, now_s: int) -
     out = {s.stream_id for s in topology.streams if s.source == component}
     into = {(s.source, s.stream_id) for s in topology.streams if s.target == component}
     names = [EMITTED + stream for stream in sorted(out)]
-    for source, stream in sorted(into):
-        names += [f"{EXECUTED}{source}/{stream}", f"{EXECUTE_NS}{source}/{stream}"]
+    names += [f"{EXECUTED}{source}/{stream}" for source, stream in sorted(into)]
     found = tracker.timeline(
         component=component,
         metricname=[*names, CPU_CORES],
@@ -100,15 +110,6 @@ def measured(tracker: Tracker, topology: Topology, component: str, now_s: int) -
         return math.fsum(total(metric).values()) / covered_s if covered_s else 0.0
 
     by_instance = {key: total(f"{EXECUTED}{key[0]}/{key[1]}") for key in into}
-    spent_s = tuples = 0.0
-    for source, stream in into:
-        counts = found.get(f"{EXECUTED}{source}/{stream}", {})
-        for instance, values in found.get(f"{EXECUTE_NS}{source}/{stream}", {}).items():
-            for at, nanoseconds in values.items():
-                count = counts.get(instance, {}).get(at, 0.0)
-                if at in starts and count > 0:
-                    spent_s += count * nanoseconds / 1e9
-                    tuples += count
     cores = [
         [value for at, value in values.items() if at in starts]
         for values in found.get(CPU_CORES, {}).values()
@@ -119,9 +120,37 @@ def measured(tracker: Tracker, topology: Topology, component: str, now_s: int) -
         emitted_per_s={stream: rate(EMITTED + stream) for stream in out},
         executed_per_s={key: rate(f"{EXECUTED}{key[0]}/{key[1]}") for key in into},
         executed_by_instance=by_instance,
-        execute_s=spent_s / tuples if tuples else None,
+        execute_s=_execute_s(tracker, component, by_instance, now_s - min(starts, default=now_s)),
         cpu_cores=math.fsum(known_cores) if known_cores else None,
     )
+
+
+def _execute_s(
+    tracker: Tracker,
+    component: str,
+    executed: Mapping[tuple[str, str], Mapping[str, float]],
+    interval_s: int,
+) -> float | None:
+    """Mean time in `execute` per tuple; None when no tuple was executed.
+
+    Asked for in one figure per instance: the mean over a bucket without tuples is NaN, for which
+    the Tracker refuses the whole timeline.
+    """
+    named = {f"{EXECUTE_NS}{key[0]}/{key[1]}": key for key in executed}
+    if not interval_s or not named:
+        return None
+    found = tracker.summary(component=component, metricname=sorted(named), interval=interval_s)
+    timed = [
+        (executed[named[metric]].get(instance, 0.0), nanoseconds)
+        for metric, instances in found.metrics.items()
+        if metric in named
+        for instance, nanoseconds in instances.items()
+        if math.isfinite(nanoseconds)
+    ]
+    tuples = math.fsum(count for count, _ in timed)
+    if not tuples:
+        return None
+    return math.fsum(count * nanoseconds for count, nanoseconds in timed) / tuples / 1e9
 
 
 def _buckets(found: Mapping[str, Mapping[str, Mapping[int, float]]]) -> tuple[set[int], int]:

@@ -26,6 +26,7 @@ from bridge.heron_costs import shipped_costs
 from bridge.topology_source import TRACKER_PREFIX
 from bridge.tracked_load import (
     NOTHING_MEASURED,
+    Summary,
     Timeline,
     held_back_share,
     measured,
@@ -172,6 +173,10 @@ class _Tracker:
             return self.ask("metrics/timeline", Timeline, **more)
         except _NotFound:
             return self.ask("metricstimeline", Timeline, **more)
+
+    def summary(self, **more: Any) -> Summary:
+        """Metrics over a while in one figure each."""
+        return self.ask("metrics", Summary, **more)
 
     def _get(self, what: str, more: Mapping[str, Any]) -> bytes:
         where = self._where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,6 +81,11 @@ def metrics(held_back_ms: float = 0.0) -> dict[str, Any]:
             for i in range(count)
         }
 
+    def timed(component: str, count: int, nanoseconds: float) -> dict[str, dict[int, float]]:
+        """Means per bucket, which are none where nothing was executed."""
+        found = steady(component, count, nanoseconds)
+        return {instance: {**by, min(by): math.nan} for instance, by in found.items()}
+
     counted = {i: 10_000 * share for i, share in enumerate(COUNT_SHARES)}
     return {
         "lines": {
@@ -89,12 +95,12 @@ def metrics(held_back_ms: float = 0.0) -> dict[str, Any]:
         },
         "split": {
             "__execute-count/lines/default": each("split", dict.fromkeys(range(3), 2000 / 3)),
-            "__execute-latency/lines/default": steady("split", 3, 200_000.0),
+            "__execute-latency/lines/default": timed("split", 3, 200_000.0),
             "__emit-count/default": each("split", dict.fromkeys(range(3), 10_000 / 3)),
         },
         "count": {
             "__execute-count/split/default": each("count", counted),
-            "__execute-latency/split/default": steady("count", 2, 20_000.0),
+            "__execute-latency/split/default": timed("count", 2, 20_000.0),
             "__execute-count/lines/control": each("count", {0: 2.0}),
         },
         "__stmgr__": {

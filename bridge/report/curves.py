@@ -15,6 +15,7 @@ from packing.scenario import Outcome, Scenario
 MOST_SHOWN = 1.6
 """Utilisation beyond which an interval is cut off."""
 ROW_HEIGHT, NAME_WIDTH = 26, 210
+HOUR_S = 3600
 
 
 def times(value: float) -> str:
@@ -23,7 +24,12 @@ def times(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`15 ms`, `2.5 s`."""
+    """`15 ms`, `2.5 s`, `3.1 h`."""
+    return f"{seconds / HOUR_S:.3g} h" if seconds >= 2 * HOUR_S else seconds_mark(seconds)
+
+
+def seconds_mark(seconds: float) -> str:
+    """The same for marks of axes, which are round in seconds."""
     if seconds >= 1:
         return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
     return f"{1000 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"
@@ -36,8 +42,9 @@ def load_curves(sweep: Sweep) -> Markup:
         _figure(
             _utilisation(sweep),
             "CPU in use over the cores of the fullest container, with its 80 % interval, and the "
-            "server that is full first (dashed). At 100 % Heron holds the spouts back. The green "
-            "line is the load that is carried, the green area its 80 % interval.",
+            "server that is full first (dashed). At 100 % Heron holds the spouts back. The upright "
+            "line with a number is the load that is carried, the area over the whole height its "
+            "80 % interval.",
         ),
         _figure(
             _latency(sweep),
@@ -109,7 +116,7 @@ def _latency(sweep: Sweep) -> Markup:
     if not values:
         return picture(WIDTH, 30, "No latency", label(0, 20, "Nothing flows, so no latency."))
     frame = Frame(
-        _loads(sweep), Axis(0.7 * min(values), 2.2 * max(values), "latency", duration, True)
+        _loads(sweep), Axis(0.7 * min(values), 2.2 * max(values), "latency", seconds_mark, True)
     )
     return picture(
         WIDTH,

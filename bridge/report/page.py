@@ -10,13 +10,16 @@ from bridge.report.curves import duration, load_curves, scenario_intervals, time
 from bridge.report.dag_picture import dag_picture, per_second
 from bridge.report.figures import PlanFigures, load_sweep, plan_figures
 from bridge.report.markup import Markup, element, joined, label, picture, tip
+from bridge.report.memory_picture import memory_section
 from bridge.report.palette import STYLE, step
-from bridge.report.pareto import pareto_plots
+from bridge.report.pareto import pareto_plots, unbeaten
 from bridge.report.plan_picture import plan_picture
 from bridge.report.tables import table
-from packing.choose import Candidate
+from packing.choose import Candidate, Decision
+from packing.disruption import Disruption
 from packing.errors import Infeasible
 from packing.model import Prediction
+from packing.request import Request
 from packing.resources import describe_bytes
 from packing.scenario import AS_IT_IS, Outcome, Scenario, predict_scenario
 
@@ -28,14 +31,19 @@ MOST_STREAMS = 200
 MOST_MANAGERS = 8
 HEADINGS = (
     "containers", "cores", "RAM", "carries", "bottleneck", "mean", "p99", "cross", "balance",
-    "restarts",
+    "restarts", "unbeaten",
 )  # fmt: skip
 TEXT_HEADINGS = frozenset({"bottleneck"})
-EXPLANATION = (
-    "Carries: sustainable over offered load, with its 80 % interval where it was computed. Mean, "
-    "p99: latency. Cross: share of tuples between containers. Balance: load of the fullest "
-    "container over the mean. Restarts: running instances that would restart."
-)
+EXPLANATIONS = {
+    "carries": "Carries: sustainable over offered load, with its 80 % interval where it was "
+    "computed.",
+    "mean": "Mean, p99: latency.",
+    "cross": "Cross: share of tuples between containers.",
+    "balance": "Balance: load of the fullest container over the mean.",
+    "restarts": "Restarts: running instances that would restart.",
+    "unbeaten": "Unbeaten: no other plan is as good in everything, which are containers, cores, "
+    "RAM, load carried, mean latency, cross traffic, restarts and preferences.",
+}
 
 
 def page(
@@ -45,7 +53,7 @@ def page(
 ) -> str:
     """HTML that needs nothing else: no script, no font, no request."""
     decision, plan, prediction = analysis.decision, analysis.plan, analysis.prediction
-    request, topology = analysis.request, analysis.workload.topology
+    request, topology = analysis.request, analysis.request.target
     figures = plan_figures(request, plan, prediction)
     known = request.profile.knows_load(topology)
     rates_known = all(
@@ -60,16 +68,18 @@ def page(
     parts: list[Markup | None] = [
         element("h1", topology.name),
         element("p", _verdict(analysis), class_="verdict"),
-        _tiles(prediction, plan.instance_count),
+        _update(request),
+        _tiles(prediction, plan.instance_count, decision.chosen.disruption),
         None if not outcomes else _what_if(analysis, outcomes),
         element("h2", "Candidates"),
-        _candidates(decision.candidates, decision.chosen),
+        _candidates(decision),
         pareto_plots(decision),
         element("h2", "Why this plan"),
         _list(decision.reasons),
         element("h2", "The plan"),
         plan_picture(plan, figures),
         _between(analysis, figures),
+        memory_section(prediction.memory),
         element("h2", "Streams"),
         element("p", _flow_note(rates_known), class_="soft"),
         None if graph is None else element("div", graph, class_="wide fit"),
@@ -134,7 +144,17 @@ def _verdict(analysis: Analysis) -> str:
     )
 
 
-def _tiles(prediction: Prediction, instances: int) -> Markup:
+def _update(request: Request) -> Markup | None:
+    """What is asked of a topology that runs."""
+    if request.current is None:
+        return None
+    changes = [f"{name} {delta:+d}" for name, delta in request.deltas.items() if delta]
+    if request.container_count is not None:
+        changes.append(f"{request.container_count} containers")
+    return element("p", f"An update of what runs: {', '.join(changes) or 'no change'}.")
+
+
+def _tiles(prediction: Prediction, instances: int, moved: Disruption | None) -> Markup:
     when = prediction.latency
     figures = [
         (str(prediction.containers), "containers"),
@@ -150,6 +170,8 @@ def _tiles(prediction: Prediction, instances: int) -> Markup:
         figures.append((duration(when.mean_s), "mean latency"))
         figures.append((duration(when.p99_s), "99th percentile"))
     figures.append((f"{prediction.cross_fraction:.1%}", "between containers"))
+    if moved is not None:
+        figures.append((f"{moved.restarted_instances} of {moved.survivors}", "survivors restart"))
     return element(
         "div",
         *(element("div", element("b", v), element("span", k), class_="tile") for v, k in figures),
@@ -157,36 +179,49 @@ def _tiles(prediction: Prediction, instances: int) -> Markup:
     )
 
 
-def _candidates(candidates: Sequence[Candidate], chosen: Candidate) -> Markup:
-    rows = [_figures(c.prediction, c) for c in candidates]
+def _candidates(decision: Decision) -> Markup:
+    best, chosen = unbeaten(decision), decision.chosen.planner
+    rows = [
+        [*_figures(c.prediction, c), "yes" if c.planner in best else ""]
+        for c in decision.candidates
+    ]
     shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
-    headings = ["", "planner", *(HEADINGS[i] for i in shown)]
-    names = [c.planner for c in candidates]
+    names = [c.planner for c in decision.candidates]
+    failures = [
+        f"{c.planner} has no usable plan: {c.failure}" for c in decision.candidates if not c.usable
+    ]
     return joined(
         table(
-            headings,
+            ["", "planner", *(HEADINGS[i] for i in shown)],
             [
-                [str(n), f"{c.planner}{' (chosen)' if c.planner == chosen.planner else ''}",
-                 *(row[i] for i in shown)]
-                for n, (c, row) in enumerate(zip(candidates, rows, strict=True), 1)
+                [str(n), f"{name}{' (chosen)' if name == chosen else ''}", *(row[i] for i in shown)]
+                for n, (name, row) in enumerate(zip(names, rows, strict=True), 1)
             ],
             ("planner", *TEXT_HEADINGS),
-            names.index(chosen.planner),
+            names.index(chosen),
         ),
-        element("p", EXPLANATION, class_="soft"),
-        _list([f"{c.planner} has no usable plan: {c.failure}" for c in candidates if not c.usable]),
-    )  # fmt: skip
+        element(
+            "p",
+            " ".join(EXPLANATIONS[HEADINGS[i]] for i in shown if HEADINGS[i] in EXPLANATIONS),
+            class_="soft",
+        ),
+        _list(failures),
+    )
 
 
-def _figures(prediction: Prediction | None, candidate: Candidate | None = None) -> list[str]:
+def _figures(prediction: Prediction | None, candidate: Candidate) -> list[str]:
+    """All columns but the last."""
     if prediction is None:
-        return [""] * len(HEADINGS)
-    when, factor = prediction.latency, prediction.sustainable_load_factor
+        return [""] * (len(HEADINGS) - 1)
+    when, factor, moved = (
+        prediction.latency,
+        prediction.sustainable_load_factor,
+        candidate.disruption,
+    )
     likely = ""
-    if candidate is not None and candidate.intervals is not None:
+    if candidate.intervals is not None:
         found = candidate.intervals.sustainable_load_factor
-        likely = f" ({found.low:.2g}-{found.high:.2g})"
-    moved = None if candidate is None else candidate.disruption
+        likely = f" ({found.low:.2g} to {found.high:.2g})"
     return [
         str(prediction.containers),
         f"{prediction.cores:.5g}",
@@ -256,7 +291,11 @@ def _between(analysis: Analysis, figures: PlanFigures) -> Markup | None:
     if figures.between is None or plan.container_count < 2:
         return None
     if plan.container_count <= MOST_IN_MATRIX:
-        return joined(element("h3", "Streams between containers"), _matrix(analysis, figures))
+        return joined(
+            element("h3", "Streams between containers"),
+            element("p", "From row to column; the lighter, the more flows.", class_="soft"),
+            _matrix(analysis, figures),
+        )
     if figures.manager_cores is None or not len(figures.manager_cores):
         return None
     local = figures.between.diagonal()

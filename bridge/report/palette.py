@@ -34,7 +34,7 @@ STYLE = (
 --line:#3a424c;--panel:#1b2129;--blue:#56b4e9;--orange:#e69f00;--green:#2fc79d;--mark:#ff9a3d;
 --link:#7cc4f5}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:1120px;padding:20px 16px 48px;background:var(--paper);
+body{margin:0 auto;max-width:1180px;padding:20px 16px 48px;background:var(--paper);
 color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:26px;line-height:1.2;margin:0 0 4px;overflow-wrap:anywhere}
 h2{font-size:19px;margin:34px 0 6px;padding-top:10px;border-top:1px solid var(--line)}
@@ -70,10 +70,14 @@ svg .c1{fill:var(--blue)}svg .c2{fill:var(--orange)}svg .c3{fill:var(--green)}
 .l3{stroke:var(--green);stroke-width:1.5;fill:none}.a3{fill:var(--green);fill-opacity:.13}
 .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
 .p{fill:var(--paper);stroke:var(--soft);stroke-width:1.5}.p.front{fill:var(--blue);
-stroke:var(--blue)}.p.best{stroke:var(--mark);stroke-width:4}
+stroke:var(--blue)}.ring{fill:none;stroke:var(--mark);stroke-width:2.5}
+.step{fill:none;stroke:var(--orange);stroke-width:1.5}.step.taken{fill:var(--orange);
+fill-opacity:.35}
 svg text.on{fill:#fff}.cell{stroke:var(--soft);stroke-width:.6}
 .cell.hot{stroke:var(--mark);stroke-width:3}
 .bar{fill:var(--line)}.n0{fill:var(--line)}
+.ram{fill:none;stroke:var(--soft)}.live{fill:var(--blue);fill-opacity:.75}
+.enough{stroke:var(--mark);stroke-width:3}
 """
     + "".join(
         f".u{i}{{fill:{colour}}}svg text.w{i}{{fill:{'#fff' if i < FIRST_LIGHT else '#000'}}}"
@@ -84,7 +88,7 @@ svg text.on{fill:#fff}.cell{stroke:var(--soft);stroke-width:.6}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;
 --panel:#f4f4f4;--blue:#0072b2;--orange:#b34a00;--green:#00694e;--mark:#b34a00}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-body{max-width:none;padding:0;font-size:11pt}h2{break-after:avoid}
+body{max-width:none;padding:0;font-size:11pt}h2,h2+p{break-after:avoid}
 .wide{overflow:visible}.wide table{max-width:100%}
 .wide svg{max-width:100%!important;min-width:0!important;height:auto}
 .plots{gap:2%}.plots figure{width:48%}h3{break-after:avoid}

@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bridge.report.axes import HEIGHT, WIDTH, Axis, Frame, around
-from bridge.report.curves import duration, times
-from bridge.report.markup import Markup, element, label, picture, tip
+from bridge.report.axes import HEIGHT, LEFT, WIDTH, Axis, Frame, around
+from bridge.report.curves import duration, seconds_mark, times
+from bridge.report.markup import Markup, element, joined, label, number, picture, tip
 from packing.choose import Candidate, Decision
 from packing.model import Prediction
+from packing.pareto import pareto
+from packing.planners.repacked import Repacked, Step
 
 SAME = 13.0
-RADIUS = 8.0
+"""Points that are nearer than this in both directions are drawn as one."""
+RADIUS, RING_GAP = 7.0, 4.0
+BESIDE = RADIUS + RING_GAP + 4
+"""Between the middle of a point and its label."""
 ROW = 14.0
 """Height of a label."""
-"""Points that are nearer than this in both directions are drawn as one."""
+
+EXPLANATION = (
+    "Numbers are those of the table. Ringed: chosen. Filled: unbeaten. Line: no other candidate is "
+    "better in one of the two figures and no worse in the other."
+)
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What is drawn to the right; less is better."""
+
+    name: str
+    value: Callable[[Candidate], float | None]
+    told: Callable[[float], str]
 
 
 @dataclass(frozen=True)
@@ -26,31 +44,54 @@ class _Goal:
     value: Callable[[Prediction], float | None]
     told: Callable[[float], str]
     higher_is_better: bool
+    mark: Callable[[float], str]
+    """The same at the axis."""
 
 
-CARRIED = _Goal("sustainable over offered load", lambda p: p.sustainable_load_factor, times, True)
-LATENCY = _Goal(
-    "mean latency", lambda p: None if p.latency is None else p.latency.mean_s, duration, False
+CORES = _Cost(
+    "cores",
+    # Figures that nobody could tell apart by measuring are the same.
+    lambda c: None if c.prediction is None else float(f"{c.prediction.cores:.4g}"),
+    lambda v: f"{v:.5g}",
 )
-CROSS = _Goal("tuples between containers", lambda p: p.cross_fraction, lambda v: f"{v:.3g}", False)
+MOVED = _Cost(
+    "survivors that change container",
+    lambda c: None if c.disruption is None else float(c.disruption.moved_instances),
+    lambda v: f"{v:.0f}" if v == round(v) else "",
+)
+CARRIED = _Goal(
+    "sustainable over offered load", lambda p: p.sustainable_load_factor, times, True, times
+)
+LATENCY = _Goal(
+    "mean latency",
+    lambda p: None if p.latency is None else p.latency.mean_s,
+    duration,
+    False,
+    seconds_mark,
+)
+CROSS = _Goal(
+    "tuples between containers", lambda p: p.cross_fraction, lambda v: f"{v:.3g}", False,
+    lambda v: f"{v:.3g}",
+)  # fmt: skip
 
 
 def pareto_plots(decision: Decision) -> Markup:
-    """Cores against load carried and against latency; where load is not known, cross traffic."""
-    usable = [c for c in decision.candidates if c.usable and c.prediction is not None]
-    known = any(c.prediction and c.prediction.sustainable_load_factor is not None for c in usable)
-    goals = (CARRIED, LATENCY) if known else (CROSS,)
-    plots = [
-        drawn
-        for goal in goals
-        if (drawn := _plot(usable, decision, goal, _numbers(decision))) is not None
-    ]
-    return element("div", *plots, class_="plots")
+    """Cores against load carried and against latency, of updates moves against load; where load is
+    not known, cross traffic."""
+    known = any(
+        c.prediction is not None and c.prediction.sustainable_load_factor is not None
+        for c in decision.candidates
+    )
+    shown = [(CORES, CARRIED), (CORES, LATENCY)] if known else [(CORES, CROSS)]
+    if any(c.disruption is not None for c in decision.candidates):
+        shown.append((MOVED, CARRIED if known else CROSS))
+    plots = [_plot(decision, cost, goal) for cost, goal in shown]
+    return joined(element("div", *plots, class_="plots"), element("p", EXPLANATION, class_="soft"))
 
 
-def _numbers(decision: Decision) -> dict[str, int]:
-    """Number of each candidate in the table."""
-    return {c.planner: i for i, c in enumerate(decision.candidates, 1)}
+def unbeaten(decision: Decision) -> frozenset[str]:
+    """Names of the candidates that no other one beats in everything."""
+    return frozenset(c.planner for c in decision.pareto or pareto(decision.candidates))
 
 
 def undominated(points: Sequence[tuple[float, float]]) -> list[bool]:
@@ -61,91 +102,160 @@ def undominated(points: Sequence[tuple[float, float]]) -> list[bool]:
     ]
 
 
-def _plot(
-    usable: Sequence[Candidate], decision: Decision, goal: _Goal, numbers: dict[str, int]
-) -> Markup | None:
-    # Figures that nobody could tell apart by measuring are the same.
-    found = [
-        (c, float(f"{c.prediction.cores:.4g}"), float(f"{value:.3g}"))
-        for c in usable
-        if c.prediction is not None and (value := goal.value(c.prediction)) is not None
-    ]
+@dataclass(frozen=True)
+class _Point:
+    """A candidate in a plot."""
+
+    candidate: Candidate
+    number: int
+    """In the table."""
+    cost: float
+    value: float
+    front: bool
+    """Whether none of the plot is better in one of the two and no worse in the other."""
+
+
+def _points(decision: Decision, cost: _Cost, goal: _Goal) -> list[_Point]:
+    found = []
+    for i, c in enumerate(decision.candidates, 1):
+        if not c.usable or c.prediction is None:
+            continue
+        paid, value = cost.value(c), goal.value(c.prediction)
+        if paid is not None and value is not None:
+            found.append((c, i, paid, float(f"{value:.3g}")))
+    sign = 1.0 if goal.higher_is_better else -1.0
+    best = undominated([(paid, sign * value) for *_, paid, value in found])
+    return [_Point(*point, front) for point, front in zip(found, best, strict=True)]
+
+
+def _plot(decision: Decision, cost: _Cost, goal: _Goal) -> Markup | None:
+    found = _points(decision, cost, goal)
     if not found:
         return None
-    sign = 1.0 if goal.higher_is_better else -1.0
-    best = undominated([(cores, sign * value) for _, cores, value in found])
-    far = max(v for *_, v in found) > 30 * max(min(v for *_, v in found), 1e-12)
-    low, high = around(v for *_, v in found)
-    if far and goal is LATENCY:
-        values = [v for *_, v in found if v > 0]
-        axis = Axis(0.7 * min(values), 1.5 * max(values), goal.name, goal.told, True)
-    else:
-        axis = Axis(low, high, goal.name, goal.told)
-    frame = Frame(Axis(*around(c for _, c, _ in found), "cores", lambda v: f"{v:.4g}"), axis)
-    groups: list[tuple[float, float, list[int]]] = []
-    for i, (_, cores, value) in enumerate(found):
-        x, y = frame.at(cores, value)
+    weighed = _weighed(decision) if (cost, goal) == (MOVED, CARRIED) else None
+    steps = () if weighed is None else _known(weighed[1])
+    frame = _frame(found, steps, cost, goal)
+    groups: list[tuple[float, float, list[_Point]]] = []
+    for point in found:
+        x, y = frame.at(point.cost, point.value)
         near = next((g for g in groups if abs(g[0] - x) < SAME and abs(g[1] - y) < SAME), None)
         if near is None:
-            groups.append((x, y, [i]))
+            groups.append((x, y, [point]))
         else:
-            near[2].append(i)
+            near[2].append(point)
     parts: list[str] = []
-    front = sorted({(cores, value) for (_, cores, value), b in zip(found, best, strict=True) if b})
+    front = sorted({(p.cost, p.value) for p in found if p.front})
     if len(front) > 1:
         parts.append(frame.line(_stairs(front), "l1"))
+    if weighed is not None:
+        parts += _curve(frame, weighed[1], cost, goal)
+    best = unbeaten(decision)
     taken = [(x - RADIUS, y, 2 * RADIUS) for x, y, _ in groups]
     for x, y, members in groups:
-        names = [found[i][0].planner for i in members]
-        told = ", ".join(str(numbers[name]) for name in names)
+        names = {point.candidate.planner for point in members}
         classes = ["p"]
-        if any(best[i] for i in members):
+        if names & best:
             classes.append("front")
+        # Apart from the point, so that it is seen without its colour too.
+        ring = None
         if decision.chosen.planner in names:
-            classes.append("best")
+            ring = element("circle", cx=x, cy=y, r=RADIUS + RING_GAP, class_="ring")
+        told = ", ".join(str(point.number) for point in members)
+        on_line = any(point.front for point in members)
         parts.append(
             element(
                 "g",
                 tip(
                     *(
-                        f"{numbers[found[i][0].planner]} {found[i][0].planner}: "
-                        f"{found[i][1]:.5g} cores, {goal.told(found[i][2])}"
-                        for i in members
+                        f"{point.number} {point.candidate.planner}: {cost.told(point.cost)} "
+                        f"{cost.name}, {goal.told(point.value)}"
+                        for point in members
                     )
                 ),
                 element("circle", cx=x, cy=y, r=RADIUS, class_=" ".join(classes)),
-                label(
-                    *_free_place(x, y, 7.0 * len(told), "front" in classes, taken), told, "b halo"
-                ),
+                ring,
+                label(*_free_place(x, y, 7.0 * len(told), on_line, taken), told, "b halo"),
             )
         )
     direction = "up" if goal.higher_is_better else "down"
+    told = f"Better is to the left and {direction}."
+    if weighed is not None:
+        name, moves = weighed
+        told += (
+            f" Diamonds: what {name} found for rising numbers of moves. The filled one is what it "
+            f"took: {moves.reason}."
+        )
     return element(
         "figure",
-        picture(WIDTH, HEIGHT, f"Cores against {goal.name}", *frame.drawn(), *parts),
-        element(
-            "figcaption",
-            f"Better is to the left and {direction}. Numbers are those of the table. Filled: no "
-            "other candidate is better in one and no worse in the other. Ringed: chosen.",
-        ),
+        picture(WIDTH, HEIGHT, f"{cost.name} against {goal.name}", *frame.drawn(), *parts),
+        element("figcaption", told),
     )
+
+
+def _frame(found: Sequence[_Point], steps: Sequence[Step], cost: _Cost, goal: _Goal) -> Frame:
+    """Axes that show all points and steps."""
+    values = [p.value for p in found] + [s.sustainable_load_factor or 0.0 for s in steps]
+    if goal is LATENCY and max(values) > 30 * max(min(values), 1e-12):
+        positive = [v for v in values if v > 0]
+        up = Axis(0.7 * min(positive), 1.5 * max(positive), goal.name, goal.mark, True)
+    else:
+        up = Axis(*around(values), goal.name, goal.mark)
+    low, high = around([p.cost for p in found] + [float(s.moved) for s in steps])
+    if cost is MOVED:
+        # Room to the left of those that move none.
+        low -= 0.08 * (high - low)
+    return Frame(Axis(low, high, cost.name, cost.told), up)
+
+
+def _weighed(decision: Decision) -> tuple[str, Repacked] | None:
+    """The planner that weighed moves against load, if any did."""
+    for candidate in decision.candidates:
+        if candidate.repacked is not None and _known(candidate.repacked):
+            return candidate.planner, candidate.repacked
+    return None
+
+
+def _known(found: Repacked) -> tuple[Step, ...]:
+    return tuple(step for step in found.curve if step.sustainable_load_factor is not None)
+
+
+def _curve(frame: Frame, found: Repacked, cost: _Cost, goal: _Goal) -> list[Markup]:
+    """What more moves would carry, as diamonds."""
+    places = [
+        (float(step.moved), float(step.sustainable_load_factor or 0.0)) for step in found.curve
+    ]
+    parts = [frame.line(places, "l2")] if len(places) > 1 else []
+    for i, (moved, carried) in enumerate(places):
+        x, y = frame.at(moved, carried)
+        parts.append(
+            element(
+                "g",
+                tip(f"{cost.told(moved)} {cost.name}: {goal.told(carried)}"),
+                element(
+                    "path",
+                    d=f"M{number(x)} {number(y - 12)}l12 12l-12 12l-12 -12Z",
+                    class_="step taken" if i == found.taken else "step",
+                ),
+            )
+        )
+    return parts
 
 
 def _free_place(
     x: float, y: float, width: float, on_line: bool, taken: list[tuple[float, float, float]]
 ) -> tuple[float, float]:
     """Where a label beside a point lies on nothing else; `taken` has left end, middle, width."""
-    right, left_side = (x + 12, y), (x - 12 - width, y)
+    right, left_side = (x + BESIDE, y), (x - BESIDE - width, y)
     places = [
         # The line of the front leaves to the right.
         *((left_side, right) if on_line else (right, left_side)),
-        *((x - width / 2, y + away) for away in (-17, 17, -32, 32)),
+        *((x - width / 2, y + away) for away in (-20, 20, -34, 34)),
     ]
     left, middle = next(
         (
             (left, middle)
             for left, middle in places
-            if left > 0
+            if left > LEFT + 5
             and left + width < WIDTH
             and not any(
                 left < other + wide and other < left + width and abs(middle - row) < ROW

@@ -20,6 +20,8 @@ MOST_BOXES = 600
 MOST_IN_TABLE = 60
 CELL_WIDTH, CELL_HEIGHT, GAP = 92, 30, 3
 SQUARE = 17
+LIMITS = "!"
+"""Behind the letter of the instance that limits the plan."""
 
 
 @dataclass(frozen=True)
@@ -106,27 +108,26 @@ def plan_picture(plan: Plan, figures: PlanFigures) -> Markup:
     if known:
         colour = (
             "Colour: share of the time that an instance's busier thread, executing or gateway, is "
-            "busy. In the header of a box the cores in use, of those that the container has."
+            "busy. A thick outline: what limits the plan."
         )
     else:
-        colour = (
-            "How busy instances are is not known without a load. In the header of a box the cores "
-            "that instances ask for, of those that the container has."
-        )
+        colour = "How busy instances are is not known without a load."
+    in_use = "in use" if known else "that instances ask for"
+    where = "In the header of a box" if in_detail else "As a bar in each box"
+    colour += f" {where}: the cores {in_use}, of those that the container has."
     if in_detail:
         shown = [_detailed(plan, figures, box) for box in drawn]
         key = None
     else:
-        shown = [_compact(plan, figures, box, codes(plan.components)) for box in drawn]
-        key = element(
-            "p",
-            "Letters: ",
-            "; ".join(
-                f"{code} = {name}"
-                for code, name in zip(codes(plan.components), plan.components, strict=True)
-            ),
-            class_="soft",
-        )
+        letters = codes(plan.components)
+        shown = [_compact(plan, figures, box, letters) for box in drawn]
+        pairs = zip(letters, plan.components, strict=True)
+        names = f"Letters: {'; '.join(f'{code} = {name}' for code, name in pairs)}."
+        if several:
+            names += " Over a box, 9 × 3… stands for nine containers of which 3 is the first."
+        if figures.hot_instance is not None:
+            names += f" {LIMITS} is the instance that limits the plan."
+        key = element("p", names, class_="soft")
     return joined(
         element("p", f"{told}. {colour}"),
         _legend() if known else None,
@@ -202,13 +203,14 @@ def _detailed(plan: Plan, figures: PlanFigures, box: Box) -> Markup:
         y = 38 + at // columns * (CELL_HEIGHT + GAP)
         shape, ink, told = _cell(figures, i)
         component = plan.components[plan.component[i]]
+        shown = f"{told}, limits" if i == figures.hot_instance else told
         parts.append(
             element(
                 "g",
                 _instance_tip(plan, i, told),
                 element("rect", x=x, y=y, width=CELL_WIDTH, height=CELL_HEIGHT, rx=3, class_=shape),
                 label(x + 6, y + 13, shortened(f"{component} {plan.index[i]}", 14), f"s {ink}"),
-                label(x + 6, y + 25, told, f"s {ink}") if told else None,
+                label(x + 6, y + 25, shown, f"s {ink}") if shown else None,
             )
         )
     return picture(width, height, f"{name}: {use} cores", *parts)
@@ -245,7 +247,7 @@ def _compact(plan: Plan, figures: PlanFigures, box: Box, letters: Sequence[str])
     rows = math.ceil(count / columns)
     first = int(plan.container_ids[box.positions[0]])
     name = f"{first}" if len(box.positions) == 1 else f"{len(box.positions)} × {first}…"
-    width = max(columns * (SQUARE + 1) + 7, round(5.8 * len(name)) + 10)
+    width = max(columns * (SQUARE + 1) + 7, round(6.4 * len(name)) + 12)
     height = rows * (SQUARE + 1) + 26
     parts: list[str] = [
         *_frame(plan, figures, box, (width, height), 3),
@@ -256,13 +258,14 @@ def _compact(plan: Plan, figures: PlanFigures, box: Box, letters: Sequence[str])
         x = 4 + at % columns * (SQUARE + 1)
         y = 23 + at // columns * (SQUARE + 1)
         shape, ink, told = _cell(figures, i)
+        mark = LIMITS if i == figures.hot_instance else ""
         # Written out: these are most of the page.
         parts.append(
             Markup(
                 f'<rect x="{x}" y="{y}" width="{SQUARE}" height="{SQUARE}" class="{shape}">'
                 f"{_instance_tip(plan, i, told)}</rect>"
                 f'<text x="{number(x + SQUARE / 2)}" y="{y + 12}" class="xs {ink}" '
-                f'text-anchor="middle">{letters[plan.component[i]]}</text>'
+                f'text-anchor="middle">{letters[plan.component[i]]}{mark}</text>'
             )
         )
     return picture(width, height, f"container {name}, {count} instances", *parts)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.analysis import Analysis, analyse
+from bridge.comparison import Update, Wanted
 from bridge.report import embedded
 from bridge.report.axes import Axis, round_marks
 from bridge.report.dag_picture import layers
@@ -23,11 +24,15 @@ from bridge.report.palette import CIVIDIS, step
 from bridge.report.pareto import undominated
 from bridge.report.plan_picture import MOST_IN_DETAIL, boxes, ranges
 from bridge.workload import Workload, load_workload
+from packing.constraints import MIN_INSTANCE_RAM_BYTES
+from packing.goal import Goal
 from packing.key_skew import KeyWeights
 from packing.profile import Profile
+from packing.resources import GIB, MIB, describe_bytes
 from packing.scenario import Scenario
 from packing.topology import Component, Grouping, Kind, Stream, Topology
 from tests.packing.build import DATA, roomy
+from tests.packing.test_repack import crowded
 
 TOPOLOGIES = DATA / "topologies"
 HOSTILE = "<script>alert('1')</script>&\"x\" -->"
@@ -267,6 +272,128 @@ def test_the_sweep_reaches_beyond_what_is_offered_and_carried() -> None:
     assert sweep.factors[-1] > sweep.sustainable
     carried = [o.prediction.sustainable_load_factor for o in sweep.outcomes]
     assert carried == pytest.approx((sweep.sustainable / sweep.factors).tolist(), rel=0.05)
+
+
+def cells(html: str, heading: str) -> dict[str, str]:
+    """A column of the table of candidates, by planner."""
+    (found,) = [
+        table
+        for table in re.findall(r"<table>.*?</table>", html, flags=re.DOTALL)
+        if ">planner</th>" in table
+    ]
+    names = re.findall(r"<th[^>]*>(.*?)</th>", found)
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in found.split("<tr")[2:]]
+    at = names.index(heading)
+    return {row[1].removesuffix(" (chosen)"): row[at] for row in rows}
+
+
+def shapes(html: str, class_: str) -> list[ElementTree.Element]:
+    return [
+        shape
+        for svg in pictures(html)
+        for shape in svg.iter()
+        if class_ in (shape.get("class") or "").split()
+    ]
+
+
+def test_plans_that_nothing_beats_are_told_and_filled() -> None:
+    analysis = analysed("wordcount-50")
+    best = {c.planner for c in analysis.decision.pareto}
+    assert 0 < len(best) < len(analysis.decision.candidates)
+    html = analysis.html()
+    assert {name for name, told in cells(html, "unbeaten").items() if told} == best
+    # The chosen one is ringed once in each of the two plots.
+    assert len(shapes(html, "ring")) == 2
+    # Also where another plan takes the place of the chosen one.
+    first = analysis.decision.candidates[0]
+    told = cells(analysis.with_candidate(first).html(), "unbeaten")
+    assert {name for name, said in told.items() if said} == best
+
+
+def crowded_update() -> Analysis:
+    """An update of a plan of which one container is full, and which moves can relieve."""
+    request = crowded()
+    workload = Workload(
+        "crowded", request.topology, request.constraints, request.profile, running=request.current
+    )
+    return analyse(workload, Wanted(Goal("throughput")), update=Update({"b2": 5}))
+
+
+def test_an_update_shows_what_more_moves_would_carry() -> None:
+    analysis = crowded_update()
+    (weighed,) = [c.repacked for c in analysis.decision.candidates if c.repacked is not None]
+    html = analysis.html()
+    page = read(html)
+    assert "An update of what runs: b2 +1." in page.text
+    assert "bolt × 5" in page.text
+    assert weighed.reason in page.text
+    steps = shapes(html, "step")
+    assert len(steps) == len(weighed.curve) > 1
+    taken = ["taken" in (step.get("class") or "") for step in steps]
+    assert [i for i, it in enumerate(taken) if it] == [weighed.taken]
+    # From left to right and upwards.
+    places = [re.findall(r"[-\d.]+", step.get("d") or "")[:2] for step in steps]
+    assert places == sorted(places, key=lambda place: float(place[0]))
+    assert places == sorted(places, key=lambda place: -float(place[1]))
+    restarts = {c.planner: c.restarts for c in analysis.decision.candidates if c.usable}
+    told = cells(html, "restarts")
+    assert {name: int(told[name]) for name in restarts} == restarts
+
+
+def test_a_pack_shows_no_moves() -> None:
+    html = analysed("wordcount-50").html()
+    assert not shapes(html, "step")
+    assert "An update" not in html
+
+
+def with_ram(**used_mib: float) -> Analysis:
+    """Instances get 1 GiB, of which the JVM takes 192 MiB."""
+    workload = load_workload(TOPOLOGIES / "wordcount-10.json")
+    used = {name: mib * MIB for name, mib in used_mib.items()}
+    constraints = replace(
+        workload.constraints, component_ram_bytes=dict.fromkeys(workload.topology.names, GIB)
+    )
+    profile = replace(workload.profile, ram_bytes=used)
+    return analyse(replace(workload, profile=profile, constraints=constraints))
+
+
+def test_ram_that_does_not_do_is_drawn_beyond_what_there_is() -> None:
+    analysis = with_ram(split=500.0, count=1100.0)
+    html = analysis.html()
+    short, enough = analysis.prediction.memory[::-1]
+    assert (short.component, enough.component) == ("count", "split")
+    text = read(html).text
+    missing = describe_bytes(short.enough_bytes - short.granted_bytes)
+    # In the table, and where the pointer rests.
+    assert text.count(f"short by {missing}") == text.count("short by") == 2
+
+    def right(shape: ElementTree.Element) -> float:
+        return float(shape.get("x") or 0) + float(shape.get("width") or 0)
+
+    granted, live = shapes(html, "ram"), shapes(html, "live")
+    marks = [float((m.get("d") or "").split()[0][1:]) for m in shapes(html, "enough")]
+    # Those that are short come first.
+    assert [right(a) > right(b) for a, b in zip(live, granted, strict=True)] == [True, False]
+    assert [m > right(b) for m, b in zip(marks, granted, strict=True)] == [True, False]
+    # To scale.
+    jvm = float(live[0].get("x") or 0) - float(granted[0].get("x") or 0)
+    whole = float(granted[0].get("width") or 0)
+    assert jvm / whole == pytest.approx(MIN_INSTANCE_RAM_BYTES / GIB, abs=0.01)
+
+
+def test_ram_that_nobody_stated_is_not_shown() -> None:
+    assert "Memory" not in read(analysed("wordcount-10").html()).text
+    assert "Memory" in read(with_ram(count=300.0).html()).text
+
+
+def test_what_limits_is_told_without_colour_too() -> None:
+    small = analysed("wordcount-10")
+    assert plan_figures(small.request, small.plan, small.prediction).hot_instance is not None
+    texts = [text.text or "" for svg in pictures(small.html()) for text in svg.iter("text")]
+    assert len([text for text in texts if text.endswith(", limits")]) == 1
+    large = analyse(with_keys(2000))
+    texts = [text.text or "" for svg in pictures(large.html()) for text in svg.iter("text")]
+    assert len([text for text in texts if text.endswith("!")]) == 1
 
 
 def test_a_page_can_be_put_into_another() -> None:

@@ -177,9 +177,10 @@ def hottest_share(measured: Sequence[float], parallelism: int) -> float | None:
     """Estimate of the largest share at another parallelism; None when nothing can be said.
 
     1/n + sqrt(2 ln n * sum p^2 / n), the expected maximum of n nearly normal shares, with sum p^2
-    by `concentration`. More instances never make the hottest share larger, nor fewer smaller; at a
-    multiple of the measured parallelism each share splits, so its hottest part keeps at least its
-    even part.
+    by `concentration`; and never less than sum p^2, which the hottest key alone has at least, as
+    sum p^2 <= max p * sum p. More instances never make the hottest share larger, nor fewer smaller;
+    at a multiple of the measured parallelism each share splits, so its hottest part keeps at least
+    its even part.
     """
     if parallelism == 1:
         return 1.0
@@ -190,6 +191,7 @@ def hottest_share(measured: Sequence[float], parallelism: int) -> float | None:
     if parallelism == size:
         return highest
     estimate = 1 / parallelism + math.sqrt(2 * math.log(parallelism) * spread / parallelism)
+    estimate = max(estimate, spread)
     estimate = min(estimate, highest) if parallelism > size else max(estimate, highest)
     if parallelism % size == 0:
         estimate = max(estimate, highest * size / parallelism)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from packing.arrays import first_repeated
@@ -105,6 +105,23 @@ class Request:
     def prepared(self) -> Structure:
         """The target with its load, for predicting plans of it."""
         return structure(self.target, self.profile)
+
+    def with_containers(self, count: int | None) -> Request:
+        """The same for another number of containers, without preparing the load again.
+
+        None leaves the number of an update open, and that of a pack as it is.
+        """
+        if self.current is not None:
+            found = replace(self, container_count=count)
+        elif count is None:
+            return self
+        else:
+            stated = replace(self.constraints, container_count=count)
+            found = replace(self, constraints=stated)
+        # None of these depends on it; a frozen dataclass keeps them where `cached_property` does.
+        found.__dict__.update(parallelism=self.parallelism, target=self.target)
+        found.__dict__.update(prepared=self.prepared)
+        return found
 
     @property
     def runtime(self) -> Runtime:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from packing.advice.key_moves import KeyMove, key_moves
 from packing.advice.rate_goal import RateGoal
-from packing.advice.sizing import Sizing, Trial
+from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import NoParallelismHelps
+from packing.advice.trial import Trial
 from packing.choose import HERON, Candidate, HeronPlan, choose
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError

@@ -24,8 +24,9 @@ from packing.advice.observation import (
 )
 from packing.advice.offered import offering, spout_rates
 from packing.advice.rate_goal import RateGoal
-from packing.advice.sizing import Sizing, Trial
+from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import ROUNDING
+from packing.advice.trial import Trial
 from packing.choose import judge
 from packing.disruption import Disruption, disruption
 from packing.errors import InvalidRequest, PackingError
@@ -255,7 +256,7 @@ def _explained(request: Request, goal: RateGoal, observation: Observation) -> Re
     measured |= set(observation.service_s)
     service_s, origin = dict(request.profile.service_s), dict(request.profile.origin)
     sizing = Sizing(request, goal)
-    asked = sizing.request_at(current.parallelism, None)
+    asked = sizing.plans.request_at(current.parallelism, None)
     if Trial(asked, judge("current", current, asked), goal).carried < 1 - ROUNDING:
         return request
     busy = work(asked.prepared, request.costs, request.runtime).thread_cores
@@ -312,7 +313,7 @@ class _Judge:
                 for task in symptom.task_ids:
                     self.slow.setdefault(task, math.inf)
         self.sizing = Sizing(request, goal)
-        self.now = self._trial(self.current, self.sizing.request_at(self.running, None), goal)
+        self.now = self._trial(self.current, self.sizing.plans.request_at(self.running, None), goal)
         harmless = {SymptomKind.OVER_PROVISIONED, SymptomKind.SLOW_INSTANCE}
         self.slow_limits = not self._holds_with_slow(self.now)
         self.trouble = bool({s.kind for s in observation.symptoms} - harmless) or self.slow_limits
@@ -411,7 +412,7 @@ class _Judge:
         grows = any(n > self.running[name] for name, n in parallelism.items())
         try:
             asked = Sizing(self.request, self._shrinking) if shrinks else self.sizing
-            trial = asked.best(parallelism)
+            trial = asked.plans.calmest(parallelism)
         except PackingError as error:
             return self._impossible(kind, description, parallelism, str(error))
         if trial.candidate.plan is None or not trial.candidate.usable:
@@ -461,7 +462,7 @@ class _Judge:
             return
         if self.request.scheduler.container_set_fixed or not self.too_weak:
             return
-        trial = self.sizing.best(self.running)
+        trial = self.sizing.plans.calmest(self.running)
         plan = trial.candidate.plan
         if plan is None or not trial.candidate.usable or plan.container_count == running:
             return

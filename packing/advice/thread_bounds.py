@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class NoParallelismHelps(Infeasible):
 
 @dataclass(frozen=True)
 class Asked:
-    """Threads that keep up with `load_factor` times the spouts' rates."""
+    """Threads that keep up with the spouts' rates. What follows from them is kept."""
 
     topology: Topology
     profile: Profile
@@ -51,26 +52,43 @@ class Asked:
     """Tuples/s of each spout."""
     costs: HeronCosts
     runtime: Runtime
+    _known: dict[tuple[int, ...], tuple[_Parts, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
-    def at(self, parallelism: Mapping[str, int]) -> Structure:
-        """The topology and its load at a parallelism."""
-        return structure(
-            self.topology.with_parallelism(parallelism),
-            offering(self.profile, self.rates, parallelism),
-        )
+    @cached_property
+    def _multiplied(self) -> tuple[str, ...]:
+        """Components on whose number of instances rates depend: the readers of ALL streams."""
+        streams = self.topology.streams
+        return tuple({s.target: None for s in streams if s.grouping is Grouping.ALL})
+
+    def parts(self, parallelism: Mapping[str, int]) -> tuple[_Parts, ...]:
+        """What each component receives at a parallelism."""
+        key = tuple(parallelism[name] for name in self._multiplied)
+        if key not in self._known:
+            prepared = structure(
+                self.topology.with_parallelism(parallelism),
+                offering(self.profile, self.rates, parallelism),
+            )
+            busy = work(prepared, self.costs, self.runtime).thread_cores.tolist()
+            self._known[key] = tuple(
+                _Parts(prepared, self.profile, v, thread) for v, thread in enumerate(busy)
+            )
+        return self._known[key]
 
 
 def thread_bounds(asked: Asked, load_factor: float, least: Mapping[str, int]) -> dict[str, int]:
-    """The fewest instances per component, none below `least`.
+    """The fewest instances per component whose threads keep up with `load_factor` times the rates,
+    none below `least`.
 
     Readers of ALL streams make more of the work for those behind them the more they are, so bounds
     are raised until they hold together. Raises NoParallelismHelps.
     """
     found = dict(least)
     for _ in range(len(found) + 1):
-        prepared = asked.at(found)
+        parts = asked.parts(found)
         raised = {
-            name: max(found[name], _fewest(prepared, asked, v, load_factor))
+            name: max(found[name], _fewest(parts[v], load_factor))
             for v, name in enumerate(asked.topology.names)
         }
         if raised == found:
@@ -79,21 +97,75 @@ def thread_bounds(asked: Asked, load_factor: float, least: Mapping[str, int]) ->
     return found
 
 
-def _fewest(prepared: Structure, asked: Asked, v: int, load_factor: float) -> int:
+def likely_bounds(
+    asked: Asked, thread_load: Floats, probability: float, least: Mapping[str, int]
+) -> dict[str, int]:
+    """Few instances per component whose threads keep up in `probability` of the draws, none below
+    `least`, at which the rates are taken.
+
+    `thread_load` are the threads that each component keeps busy; (draws, components). Some draws
+    may be missed, and missing those that need most saves most: again and again the component is
+    cut that loses the most instances for each draw that this misses.
+    """
+    names = asked.topology.names
+    lowest = np.array([least[name] for name in names])
+    needed = np.column_stack(
+        [_fewest_each(part, thread_load[:, v]) for v, part in enumerate(asked.parts(least))]
+    )
+    needed = np.maximum(needed, lowest)
+    kept = np.isfinite(needed).all(axis=1)
+    may_miss = math.floor(len(needed) * (1 - probability) + 1e-9) - int(np.sum(~kept))
+    if may_miss < 0:
+        # No number is enough in so many draws; the model says what that means.
+        return dict(least)
+    needed = needed[kept]
+    found = needed.max(axis=0)
+    while may_miss > 0:
+        cuts = [_cut(needed[:, v], int(lowest[v]), may_miss) for v in range(len(names))]
+        v = max(range(len(names)), key=lambda v: cuts[v][0])
+        if cuts[v][0] <= 0:
+            break
+        keeps = needed[:, v] <= cuts[v][1]
+        may_miss -= int(np.sum(~keeps))
+        needed = needed[keeps]
+        found = needed.max(axis=0)
+    return {name: int(n) for name, n in zip(names, found, strict=True)}
+
+
+def _cut(needed: Floats, lowest: int, may_miss: int) -> tuple[float, float]:
+    """Instances saved per draw missed, at best, and how many are left then."""
+    levels = np.sort(needed)[::-1]
+    left = levels[1 : may_miss + 1]
+    saved = (levels[0] - left) / np.arange(1, len(left) + 1)
+    at = int(saved.argmax()) if len(left) else 0
+    return (float(saved[at]), float(max(left[at], lowest))) if len(left) else (0.0, levels[0])
+
+
+def _fewest_each(parts: _Parts, busy: Floats) -> Floats:
+    """`_fewest` for several loads of the threads; infinite where no number is enough."""
+    if parts.even or parts.busy <= 0:
+        return np.maximum(1.0, np.ceil(busy * (1 - ROUNDING)))
+    found = np.full(len(busy), np.inf)
+    for i, one in enumerate(busy.tolist()):
+        try:
+            found[i] = _fewest(parts, one / parts.busy)
+        except NoParallelismHelps:
+            continue
+    return found
+
+
+def _fewest(parts: _Parts, load_factor: float) -> int:
     """Of one component, with the others as they are."""
-    received = float(prepared.rates.input_per_s[v])
-    busy = float(work(prepared, asked.costs, asked.runtime).thread_cores[v])
-    if received <= 0 or busy <= 0:
+    if parts.received_per_s <= 0 or parts.busy <= 0:
         return 1
-    per_tuple_s = busy / received
-    parts = _Parts(prepared, asked.profile, v)
     if parts.even:
-        return max(1, math.ceil(received * per_tuple_s * load_factor * (1 - ROUNDING)))
-    least = parts.least_per_s * per_tuple_s * load_factor
+        return max(1, math.ceil(parts.busy * load_factor * (1 - ROUNDING)))
+    busy_s = parts.busy / parts.received_per_s * load_factor
+    least = parts.least_per_s * busy_s
     if least > 1 + ROUNDING:
         raise NoParallelismHelps(parts.why(), 1 / least)
-    for n in _numbers(max(1, math.ceil(parts.lowest_number(per_tuple_s * load_factor)))):
-        if parts.busiest_per_s(n) * per_tuple_s * load_factor <= 1 + ROUNDING:
+    for n in _numbers(max(1, math.ceil(parts.lowest_number(busy_s)))):
+        if parts.busiest_per_s(n) * busy_s <= 1 + ROUNDING:
             return n
     raise NoParallelismHelps(parts.why())
 
@@ -108,8 +180,10 @@ def _numbers(first: int) -> Iterator[int]:
 class _Parts:
     """What a component receives, by how it spreads over its instances; tuples/s at nominal load."""
 
-    def __init__(self, prepared: Structure, profile: Profile, v: int) -> None:
+    def __init__(self, prepared: Structure, profile: Profile, v: int, busy: float) -> None:
+        """Of component `v`, whose threads are `busy` with it: all together, in cores."""
         topology = prepared.topology
+        self.busy = busy
         self.name = topology.names[v]
         n = topology.components[v].parallelism
         self._to_every = 0.0
@@ -118,7 +192,8 @@ class _Parts:
         self._profile = profile
         self._all: list[Stream] = []
         self._global: list[Stream] = []
-        total = float(prepared.rates.input_per_s[v])
+        self._busiest: dict[int, float] = {}
+        self.received_per_s = total = float(prepared.rates.input_per_s[v])
         for i, stream in enumerate(topology.streams):
             rate = float(prepared.rates.stream_per_s[i])
             if prepared.target[i] != v or rate <= 0:
@@ -163,6 +238,11 @@ class _Parts:
     def busiest_per_s(self, n: int) -> float:
         """Tuples/s of the busiest of `n` instances of a fresh plan, whose task ids rise with the
         component index."""
+        if n not in self._busiest:
+            self._busiest[n] = self._busiest_of(n)
+        return self._busiest[n]
+
+    def _busiest_of(self, n: int) -> float:
         rates: Floats = np.full(n, self._to_every + self._evenly / n)
         rates[0] += self._to_one
         for stream, rate in self._keyed:

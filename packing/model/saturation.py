@@ -85,7 +85,7 @@ def saturation(placed: Placed, costs: HeronCosts, runtime: Runtime, cores: Float
     needs = Needs(placed, costs, runtime)
     servers = Servers(needs, quotas(placed, runtime, cores))
     at_load = needs.at()
-    full, when_full = _first_full(needs, servers, at_load)
+    full, when_full = first_full(needs, servers, at_load)
     if full >= 1.0:
         return Saturation(full, 1.0, at_load, at_load, servers, when_full)
     pressed = needs.at(1.0, DUTY_IN_BACK_PRESSURE)
@@ -97,8 +97,11 @@ def saturation(placed: Placed, costs: HeronCosts, runtime: Runtime, cores: Float
     return Saturation(full, min(1.0, under_pressure), pressed, at_load, servers, limiting)
 
 
-def _first_full(needs: Needs, servers: Servers, at_load: Demand) -> tuple[float, Demand]:
-    """The load factor at which the first server is full, and demand there.
+def first_full(
+    needs: Needs, servers: Servers, at_load: Demand, close: float = CLOSE
+) -> tuple[float, Demand]:
+    """The load factor at which the first server is full, and demand there; `close` is the relative
+    width of what is left to search.
 
     Packets rise with load. With those of a load x the first server is full at h(x), which falls as
     x rises, so the answer h(x) = x always lies between x and h(x). Both ends of that bracket close
@@ -116,7 +119,7 @@ def _first_full(needs: Needs, servers: Servers, at_load: Demand) -> tuple[float,
         full = servers.full_at(here)
         width = high - low
         low, high = max(low, min(guess, full)), min(high, max(guess, full))
-        if high - low <= CLOSE * high:
+        if high - low <= close * high:
             break
         slow = slow + 1 if high - low > width / 2 else 0
         # Just inside of an end, so that the bracket closes there if the answer is that end.

@@ -23,6 +23,7 @@ Every figure is scaled so that the draw in which nothing is off gives the predic
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from statistics import NormalDist
@@ -202,6 +203,7 @@ class Truth:
     ) -> None:
         """What may be true of a topology for which `factors` were drawn."""
         s = self.structure = prepared
+        self.factors = factors
         self.costs, self.runtime, self.error = costs, runtime, error
         self.draws = factors.draws
         self.instance_costs = _residual(factors.draws, 0, error.instance_costs)
@@ -242,6 +244,20 @@ class Truth:
         self.thread = self.cores + self.executed * s.wait_s * _with_unit(factors.wait)
         """Busy time of their threads."""
 
+    @property
+    def copies(self) -> bool:
+        """Whether more readers get more copies (ALL streams), so that rates follow parallelism."""
+        streams = self.structure.topology.streams
+        return any(stream.grouping is Grouping.ALL for stream in streams)
+
+    def at(self, prepared: Structure) -> Truth:
+        """The same draws for the same topology and load at another parallelism."""
+        if self.copies:
+            return Truth(prepared, self.factors, self.costs, self.runtime, self.error)
+        found = copy(self)
+        found.structure = prepared
+        return found
+
     def spread(
         self, plan: Plan, homogeneous: bool = False, point: Prediction | None = None
     ) -> Intervals | None:
@@ -252,6 +268,20 @@ class Truth:
         if point.sustainable_load_factor is None or point.latency is None:
             return None
         return _Evaluated(self, plan, homogeneous, point).intervals()
+
+    def sustainable_draws(self, plan: Plan, homogeneous: bool, point: Prediction) -> Floats | None:
+        """`Intervals.sustainable_draws` alone, in half the time."""
+        if point.sustainable_load_factor is None:
+            return None
+        return _Evaluated(self, plan, homogeneous, point).sustainable[1:]
+
+    @cached_property
+    def thread_load(self) -> Floats:
+        """Executing threads that each component keeps busy, wherever they run, over how much they
+        get done by the model's own error; (draws, components)."""
+        error = _residual(self.draws, 2, self.error.capacity)
+        found = np.where(self.diverged[:, None], np.inf, self.thread / error[:, None])
+        return np.asarray(found[1:])
 
     @cached_property
     def wire_bytes(self) -> Floats:
@@ -346,7 +376,6 @@ class _Evaluated:
         needs = Needs(placed, truth.costs, truth.runtime)
         at = min(1.0, max(predicted, 1e-6))
         calm, calmer = needs.at(at), needs.at(BELOW * at)
-        pressed = needs.at(1.0, DUTY_IN_BACK_PRESSURE)
         described = np.vstack(
             (
                 placed.sending,
@@ -355,7 +384,6 @@ class _Evaluated:
                 cores,
                 quota,
                 calm.container_fixed,
-                pressed.container_fixed,
             )
         )
         kept, member = _alike(described)
@@ -368,13 +396,38 @@ class _Evaluated:
         self.cores, self.quota = cores[kept], quota[kept]
         slope = np.maximum(calm.fixed - calmer.fixed, 0.0) / ((1.0 - BELOW) * at)
         self.calm = _Packets(truth, calm.fixed - at * slope, slope, kept)
-        self.pressed = _Packets(truth, pressed.fixed, np.zeros_like(slope), kept)
-        self.predicted = self.pressed if predicted < 1.0 else self.calm
-        """At the load that is delivered, as in the prediction."""
+        self._needs, self._kept = needs, kept
         self.largest_share = np.zeros(size)
         np.maximum.at(self.largest_share, plan.component, placed.share)
         self.bursts = placed.kinds.means(calm.packets.bursts)
         self.mean_share = np.bincount(plan.component, placed.share**2, minlength=size)
+
+    @cached_property
+    def pressed(self) -> _Packets:
+        """In back-pressure."""
+        fixed = self._needs.at(1.0, DUTY_IN_BACK_PRESSURE).fixed
+        return _Packets(self.truth, fixed, np.zeros_like(fixed), self._kept)
+
+    @property
+    def predicted(self) -> _Packets:
+        """At the load that is delivered, as in the prediction."""
+        return self.pressed if (self.point.sustainable_load_factor or 0.0) < 1.0 else self.calm
+
+    @cached_property
+    def sustainable(self) -> Floats:
+        """Load factor at which the first server is full."""
+        t, predicted = self.truth, self.point.sustainable_load_factor
+        assert predicted is not None
+        # What scales is what containers carry; threads keep up or not, whatever is packed where.
+        calm = np.minimum(_scaled(self._carried(self.calm), predicted), self._threads)
+        return np.where(t.diverged, 0.0, calm * _residual(t.draws, 2, t.error.capacity))
+
+    @cached_property
+    def _threads(self) -> Floats:
+        """Load factor at which the busiest executing thread is full."""
+        busiest = (self.truth.thread * self.largest_share).max(axis=1)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.where(busiest > 0, 1.0 / busiest, np.inf))
 
     def _rising(
         self,
@@ -397,14 +450,11 @@ class _Evaluated:
     def intervals(self) -> Intervals:
         """Evaluate every draw."""
         t, point = self.truth, self.point
-        predicted = point.sustainable_load_factor
-        assert predicted is not None and point.latency is not None
+        assert point.latency is not None
         assert point.delivered_load_factor is not None and point.throughput_per_s is not None
-        calm = _scaled(self._carried(self.calm), predicted)
-        pressed = self._carried(self.pressed)
-        error = _residual(t.draws, 2, t.error.capacity)
-        calm = np.where(t.diverged, 0.0, calm * error)
-        pressed = np.where(t.diverged, 0.0, pressed * error)
+        calm = self.sustainable
+        pressed = self._carried(self.pressed) * _residual(t.draws, 2, t.error.capacity)
+        pressed = np.where(t.diverged, 0.0, pressed)
         delivered = np.where(calm < 1.0, np.minimum(1.0, np.maximum(calm, pressed)), 1.0)
         latency_s = self._latency(delivered, calm < 1.0)
         if point.latency.complete_s is not None:
@@ -438,7 +488,6 @@ class _Evaluated:
     def _carried(self, packets: _Packets) -> Floats:
         """Load factor at which the first server is full."""
         t = self.truth
-        busiest = (t.thread * self.largest_share).max(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = np.stack(
                 (
@@ -450,7 +499,7 @@ class _Evaluated:
                         (STREAM_MANAGER_CORES - packets.of_managers)
                         / (self.manager_rising + packets.manager_slope)
                     ),
-                    np.where(busiest > 0, 1.0 / busiest, np.inf),
+                    self._threads,
                 )
             ).min(axis=0)
             if t.runtime.host_cores is not None:

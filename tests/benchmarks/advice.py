@@ -79,7 +79,7 @@ def main() -> None:
             assert found.prediction is not None
             print(
                 f"{rate:8.0f} {'yes' if runs else 'no':>5} {sum(found.parallelism.values()):9d} "
-                f"{found.prediction.containers:10d} {sizing.tried:5d} "
+                f"{found.prediction.containers:10d} {sizing.plans.tried:5d} "
                 f"{1e3 * statistics.median(alone):11.0f} {1e3 * statistics.median(whole):9.0f} "
                 f"{1e3 * max(whole):10.0f}"
             )

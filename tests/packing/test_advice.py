@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from bridge.heron_costs import shipped_costs
 from packing.advice import Advice, RateGoal, advise, infeasible, moved_share
-from packing.advice.sizing import FRESH, Sizing
+from packing.advice.quick_plans import QUICKEST_FIRST
+from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import ROUNDING, NoParallelismHelps
 from packing.candidate import ask
 from packing.constraints import Constraints
@@ -128,8 +129,8 @@ def small(seed: int) -> tuple[Request, RateGoal]:
 def carries(sizing: Sizing, parallelism: Mapping[str, int]) -> bool:
     """Whether any plan of the quick planners, in any number of containers, carries the load."""
     for count in range(1, sum(parallelism.values()) + 1):
-        for name, planner in FRESH.items():
-            request = sizing.request_at(parallelism, count)
+        for name, planner in QUICKEST_FIRST.items():
+            request = sizing.plans.request_at(parallelism, count)
             candidate = ask(name, planner, request)
             if candidate.usable and candidate.sustained >= sizing.goal.load_factor * (1 - ROUNDING):
                 return True

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from packing.advice.offered import OfferedRate
 from packing.errors import InvalidRequest
 from packing.flows import flows
 from packing.plan import Plan
 from packing.profile import RELATIVE_SD, Origin, Profile, Source, StreamKey, stream_key
 from packing.topology import Grouping, Kind, Topology
 
-MOST_HELD_BACK = 0.95
-"""Share of time in back-pressure up to which the offered rate can be told from the rest."""
 SLOW = 1.5
 """An instance that takes this many times as long per tuple as its siblings is slow."""
 
@@ -102,17 +101,13 @@ class Observation:
             if task not in tasks:
                 raise InvalidRequest(f"task {task} was observed, which the current plan lacks")
 
-    def offered_rate(self, topology: Topology) -> float | None:
-        """Tuples/s that the spouts would emit if nothing held them back; None if not observed.
-
-        Heron stops all spouts while any buffer is too full, so what they emitted was emitted in the
-        rest of the time.
-        """
+    def offered_rate(self, topology: Topology) -> OfferedRate | None:
+        """What the spouts would emit if nothing held them back; None if they were not observed."""
         spouts = [c.name for c in topology.components if c.kind is Kind.SPOUT]
         if not all(name in self.tuples_per_s for name in spouts):
             return None
-        held_back = min(self.back_pressure_share, MOST_HELD_BACK)
-        return sum(self.tuples_per_s[name] for name in spouts) / (1.0 - held_back)
+        emitted = sum(self.tuples_per_s[name] for name in spouts)
+        return OfferedRate.held_back(emitted, self.back_pressure_share)
 
     def slowness(self, plan: Plan) -> dict[int, float]:
         """Slow tasks -> their time per tuple over the median of their siblings'."""

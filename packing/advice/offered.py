@@ -1,13 +1,66 @@
-"""A total rate as the rates of spout instances."""
+"""The rate on offer: what is known of it while spouts are held back, and how spouts share it.
+
+While a stream manager holds the spouts back (Heron's stream manager: its buffer for one connection
+is above the high water mark) it does not read from them. What waits in spouts, their queues and
+their sockets meanwhile comes at once afterwards, and fills the buffer again sooner than the offered
+rate would. So the share of time in back-pressure says what is on offer only where the water marks
+are much farther apart than what spouts emit while they are not read; else it says next to nothing:
+it is near 1 for any overload. Emission over the rest of the time is an upper bound all the same.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from packing.errors import InvalidRequest
 from packing.profile import Origin, Profile, Source
 from packing.topology import Kind, Topology
+
+MOST_HELD_BACK = 0.95
+"""Share of time in back-pressure up to which the rest of the time bounds the offered rate."""
+LARGEST_STEP = 2.0
+"""Times what got through that is taken for offered at most, where only back-pressure tells: twice
+what is needed is then never started, and the next look at the topology knows more."""
+SAME_RATE = 1.01
+"""A stated rate may be this many times beyond a bound: counters are read at different moments."""
+
+
+@dataclass(frozen=True)
+class OfferedRate:
+    """Bounds of the rate that spouts would emit if nothing held them back, in tuples/s."""
+
+    low_per_s: float
+    """What they did emit: what is offered is not less for long."""
+    high_per_s: float
+    """That over the share of time in which they were read; infinite if there was next to none."""
+
+    @staticmethod
+    def held_back(emitted_per_s: float, share: float) -> OfferedRate:
+        """From what spouts emitted while they were held back for a share of the time."""
+        if share > MOST_HELD_BACK:
+            return OfferedRate(emitted_per_s, math.inf)
+        return OfferedRate(emitted_per_s, emitted_per_s / (1.0 - share))
+
+    def estimate(self, declared_per_s: float | None = None) -> float:
+        """The rate to plan for: as declared, if what was seen allows it; else the upper bound, but
+        no more than `LARGEST_STEP` times what got through.
+        """
+        low, high = self.low_per_s / SAME_RATE, self.high_per_s * SAME_RATE
+        if declared_per_s is not None and low <= declared_per_s <= high:
+            return declared_per_s
+        return min(self.high_per_s, LARGEST_STEP * self.low_per_s)
+
+
+def declared_rate(topology: Topology, profile: Profile) -> float | None:
+    """Tuples/s over all instances of the spouts as their developers say; None unless they do."""
+    spouts = [c for c in topology.components if c.kind is Kind.SPOUT]
+    for spout in spouts:
+        stated = spout.name in profile.rate_per_s
+        if not stated or profile.origin_of("rate_per_s", spout.name).source is not Source.DECLARED:
+            return None
+    return sum(profile.rate_per_s[c.name] * c.parallelism for c in spouts)
 
 
 def spout_rates(topology: Topology, profile: Profile, rate_per_s: float) -> dict[str, float]:

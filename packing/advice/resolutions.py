@@ -16,13 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from packing.advice.advice import Advice, advise
-from packing.advice.observation import (
-    MOST_HELD_BACK,
-    Observation,
-    SymptomKind,
-    observed_profile,
-)
-from packing.advice.offered import offering, spout_rates
+from packing.advice.observation import Observation, SymptomKind, observed_profile
+from packing.advice.offered import MOST_HELD_BACK, declared_rate, offering, spout_rates
 from packing.advice.rate_goal import RateGoal
 from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import ROUNDING
@@ -158,16 +153,22 @@ class Resolutions:
 
 
 def observed_rate(stated_per_s: float, request: Request, observation: Observation) -> float:
-    """The rate that is stated, else the one observed. Raises InvalidRequest where neither is."""
+    """The rate that is stated, else what was observed allows (`OfferedRate.estimate`).
+
+    Raises InvalidRequest where neither is.
+    """
     if stated_per_s:
         return stated_per_s
-    observed = observation.offered_rate(request.topology)
-    if not observed:
+    running = request.topology
+    if request.current is not None:
+        running = running.with_parallelism(request.current.parallelism)
+    observed = observation.offered_rate(running)
+    if observed is None or observed.low_per_s == 0:
         raise InvalidRequest(
             "no rate was stated and none was observed; state the tuples per second over all "
             "instances of the spouts, or what every spout was observed to emit"
         )
-    return observed
+    return observed.estimate(declared_rate(running, request.profile))
 
 
 def resolve(  # noqa: PLR0917 - what is known, and how it is answered
@@ -246,7 +247,8 @@ def _why(action: Action, chosen: Action | None) -> tuple[str, ...]:
 def _explained(request: Request, goal: RateGoal, observation: Observation) -> Request:
     """The request with times per tuple that explain the back-pressure that was seen.
 
-    The component that caused it was full at the load that got through. Where nothing known says
+    The component that caused it was full at the load that got through: at what the spouts emitted,
+    or where that was not observed, at the rate times the rest of the time. Where nothing known says
     that anything is full, and nobody measured its time per tuple, it takes as long as makes it
     full.
     """
@@ -261,6 +263,7 @@ def _explained(request: Request, goal: RateGoal, observation: Observation) -> Re
         return request
     busy = work(asked.prepared, request.costs, request.runtime).thread_cores
     shares = place(asked.prepared, current).largest_share
+    got, least = observation.offered_rate(request.topology), 1.0 - MOST_HELD_BACK
     for symptom in observation.symptoms:
         name, share = symptom.component, symptom.back_pressure_share
         if not name and symptom.task_ids:
@@ -270,7 +273,7 @@ def _explained(request: Request, goal: RateGoal, observation: Observation) -> Re
             continue
         v = request.topology.position[name]
         at_load = float(busy[v] * shares[v])
-        through = max(1.0 - share, 1.0 - MOST_HELD_BACK)
+        through = max(1.0 - share if got is None else got.low_per_s / goal.rate_per_s, least)
         tuples = float(asked.prepared.rates.input_per_s[v] * shares[v])
         if share > 0 and tuples > 0 and at_load * through < 1.0:
             service_s[name] += (1.0 / through - at_load) / tuples

@@ -281,7 +281,9 @@ def test_a_day_of_rising_and_falling_load_turns_round_only_with_the_load() -> No
 def test_the_offered_rate_follows_from_what_got_through() -> None:
     request = running(word_count(1, 1))
     seen = Observation(tuples_per_s={"source": 0.1 * RATE}, symptoms=PRESSED.symptoms)
-    assert observed_rate(0.0, request, seen) == pytest.approx(RATE)
+    assert observed_rate(0.0, request, seen) == pytest.approx(RATE), "as declared"
+    undeclared = replace(request, profile=replace(request.profile, rate_per_s={}))
+    assert observed_rate(0.0, undeclared, seen) == pytest.approx(0.2 * RATE), "twice of that"
     assert observed_rate(5.0, request, seen) == 5.0
     with pytest.raises(InvalidRequest, match="no rate was stated and none was observed"):
         observed_rate(0.0, request, Observation())

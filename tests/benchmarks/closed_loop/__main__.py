@@ -31,9 +31,9 @@ from .world import INTERVAL_S, PAUSE_S, SimulatedWorld
 
 INTERVALS = 30
 DAYS_S = 86400.0
-DAY_INTERVALS = 5
-"""Intervals that pass per step of a day: load varies slowly."""
-DAYS = 2
+QUIET_INTERVALS = 5
+"""Of a day, that pass at once while all is well: load varies slowly."""
+DAYS = 8
 Compared = dict[str, Run]
 
 
@@ -42,10 +42,14 @@ def rules(world: SimulatedWorld, seed: int) -> dict[str, Rule]:
     known = declared(world.profile, np.random.default_rng(seed))
     costs, overheads = costs_of(world.mechanics), overheads_of(world.mechanics)
     timing = Timing(update_pause_s=PAUSE_S)
+    judged = Judged(world.topology, known, costs, timing, overheads)
     return {
         "Heron's rule": Plain(world.topology),
         "DS2": Ds2(world.topology, known),
-        "judged": Judged(world.topology, known, costs, timing, overheads),
+        "judged": judged,
+        "judged, source unknown": replace(
+            judged, profile=replace(known, rate_per_s={}), source_told=False, past=[]
+        ),
     }
 
 
@@ -78,7 +82,7 @@ def _random(number: int) -> SimulatedWorld:
 
 
 def _varying(number: int) -> SimulatedWorld:
-    return replace(_random(number), offered=day, passes_s=DAY_INTERVALS * INTERVAL_S)
+    return replace(_random(number), offered=day, quiet_s=QUIET_INTERVALS * INTERVAL_S)
 
 
 def main() -> None:
@@ -93,17 +97,17 @@ def main() -> None:
     print(
         "word count of Dhalion and DS2 (published: Heron's rule 6 updates, 22/30; DS2 1, 10/20)\n"
     )
-    _table([compare(word_count, 0, INTERVALS * INTERVAL_S)])
+    print_table([compare(word_count, 0, INTERVALS * INTERVAL_S)])
     with ProcessPoolExecutor(asked.jobs) as pool:
         if asked.cases:
             print(f"\n{asked.cases} random topologies, from one instance each\n")
-            _table(pool.map(started, range(asked.cases)))
+            print_table(pool.map(started, range(asked.cases)))
         if asked.days:
             print(f"\n{asked.days} topologies through a day of varying load\n")
-            _table(pool.map(through_a_day, range(asked.days)))
+            print_table(pool.map(through_a_day, range(asked.days)))
 
 
-def _table(found: Iterable[Compared]) -> None:
+def print_table(found: Iterable[Compared]) -> None:
     print(
         "| rule | healthy | within 2 updates | updates, mean | until healthy s, median "
         "| instances at the end | back-pressure s | tuples held | oscillations | instance hours |"

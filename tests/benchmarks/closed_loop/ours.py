@@ -7,8 +7,15 @@ from dataclasses import dataclass, field, replace
 from packing.advice import RateGoal
 from packing.advice.observation import Observation as Observed
 from packing.advice.observation import Symptom, SymptomKind
-from packing.advice.resolutions import ActionOutcome, PastAction, Timing, resolve
+from packing.advice.resolutions import (
+    ActionOutcome,
+    PastAction,
+    Timing,
+    observed_rate,
+    resolve,
+)
 from packing.constraints import Constraints
+from packing.flows import stream_key
 from packing.model import HeronCosts
 from packing.plan import Plan
 from packing.profile import Profile
@@ -41,6 +48,9 @@ class Judged:
     """Of the world; `now_s` is that of what was seen."""
     overheads: Overheads = Overheads()
     headroom: float = 0.1
+    source_told: bool = True
+    """Whether the source's own metrics tell what it offers, as DS2 asks for. If not, there is only
+    what spouts emit, and what the profile declares."""
     past: list[PastAction] = field(default_factory=list)
 
     def decide(self, seen: Observation) -> Plan | None:
@@ -50,8 +60,13 @@ class Judged:
             self.topology, Constraints(container_count=seen.plan.container_count),
             current=seen.plan, profile=self.profile, costs=self.costs,
         )  # fmt: skip
+        observed = self._observed(seen)
+        stated = sum(observed.tuples_per_s[name] for name in self._spouts())
+        if not self.source_told and observed.symptoms:
+            stated = 0.0
+        rate_per_s = observed_rate(stated, request, observed)
         found = resolve(
-            request, RateGoal(self._rate(seen), headroom=self.headroom), self._observed(seen),
+            request, RateGoal(rate_per_s, headroom=self.headroom), observed,
             self.past, replace(self.timing, now_s=seen.now_s),
         ).chosen  # fmt: skip
         if found is None or found.plan is None or found.plan == seen.plan:
@@ -76,15 +91,28 @@ class Judged:
         outcome = ActionOutcome.HELPED if seen.healthy else ActionOutcome.DID_NOT_HELP
         self.past[-1] = replace(self.past[-1], outcome=outcome)
 
-    def _rate(self, seen: Observation) -> float:
-        """What the source offers, as its own metrics say."""
-        return sum(self._spout_rates(seen).values())
-
     def _spout_rates(self, seen: Observation) -> dict[str, float]:
-        return {
-            name: rate * seen.offered_factor * seen.plan.parallelism[name]
-            for name, rate in self.profile.rate_per_s.items()
-        }
+        """Base tuples of each spout: what the source offers, or what was emitted."""
+        if self.source_told:
+            return {
+                name: rate * seen.offered_factor * seen.plan.parallelism[name]
+                for name, rate in self.profile.rate_per_s.items()
+            }
+        return {name: self._got_through(name, seen) for name in self._spouts()}
+
+    def _got_through(self, spout: str, seen: Observation) -> float:
+        """Base tuples of a spout, as its readers executed them.
+
+        Over minutes it is what the spout emits. An interval may stand for less than buffers take to
+        fill and empty, and readers go on meanwhile.
+        """
+        found = [
+            seen.sum(s.target, seen.metrics.executes_per_s)
+            / self.profile.selectivity.get(stream_key(s), 1.0)
+            for s in self.topology.streams
+            if s.source == spout and [t.target for t in self.topology.streams].count(s.target) == 1
+        ]
+        return max(found)
 
     def _observed(self, seen: Observation) -> Observed:
         metrics, held = seen.metrics, seen.metrics.back_pressure
@@ -113,6 +141,9 @@ class Judged:
                 overhead_s = self.overheads.receive_s + self.overheads.emit_s * emitted / executed
                 found[name] = max(0.0, busy / executed - overhead_s)
         return found
+
+    def _spouts(self) -> list[str]:
+        return [c.name for c in self.topology.components if c.kind is Kind.SPOUT]
 
     def _bolts(self) -> list[str]:
         return [c.name for c in self.topology.components if c.kind is Kind.BOLT]

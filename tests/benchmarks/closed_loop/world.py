@@ -26,6 +26,8 @@ INTERVAL_S = 60.0
 """How often a policy looks; `health.policy.interval.ms` of Heron's examples."""
 PAUSE_S = 30.0
 """The topology stands still that long at an update: spouts are deactivated, containers restart."""
+SAME_LOAD = 0.05
+"""By how much of itself it may change."""
 WARM_UP_S = 6.0
 WINDOW_S = 4.0
 MARK_S = 0.06
@@ -50,8 +52,8 @@ class SimulatedWorld:
     """Tuples that were due while an update stood in the way."""
     instance_seconds: float = 0.0
     seed: int = 0
-    passes_s: float = INTERVAL_S
-    """How much time one look stands for."""
+    quiet_s: float = INTERVAL_S
+    """How much time one look stands for while all is well and the load stays about the same."""
 
     def interval(self) -> Observation:
         """Let one interval pass and tell what was seen."""
@@ -59,10 +61,14 @@ class SimulatedWorld:
         result = self._simulate(factor)
         offered = self._offered(factor)
         metrics = metrics_of(result)
-        self.now_s += self.passes_s
-        self.back_pressure_s += result.back_pressure * self.passes_s
-        self.instance_seconds += self.plan.instance_count * self.passes_s
-        return Observation(self.now_s, self.plan, factor, metrics, metrics.healthy(offered))
+        healthy = metrics.healthy(offered)
+        later = self.offered(self.now_s + self.quiet_s)
+        quiet = healthy and abs(later - factor) < SAME_LOAD * factor
+        passed_s = self.quiet_s if quiet else INTERVAL_S
+        self.now_s += passed_s
+        self.back_pressure_s += result.back_pressure * passed_s
+        self.instance_seconds += self.plan.instance_count * passed_s
+        return Observation(self.now_s, self.plan, factor, metrics, healthy)
 
     def update(self, plan: Plan) -> None:
         """Deploy another plan."""

@@ -12,7 +12,7 @@ import click
 
 from bridge import installation
 from bridge.address import TcpAddress, parse_address
-from bridge.installation import HeronInstallation, InstallationError, Outcome
+from bridge.heron_home import HeronInstallation, InstallationError, Outcome
 from bridge.plugin_jars import JAR_NAMES, JarNotBuilt
 
 _heron_home = click.option(

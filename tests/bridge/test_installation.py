@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 
 from bridge import flat_yaml, installation
 from bridge.cli import main
-from bridge.installation import (
-    ADDRESS_KEY,
-    DEFAULT_ADDRESS,
-    PLUGIN_CLASS,
-    HeronInstallation,
-    InstallationError,
-    disable,
-    enable,
-)
+from bridge.heron_home import HeronInstallation, InstallationError
+from bridge.installation import ADDRESS_KEY, DEFAULT_ADDRESS, PLUGIN_CLASS, disable, enable
 from bridge.plugin_jars import JAR_NAMES, JarNotBuilt, plugin_jar
 
 PACKING_YAML = """\

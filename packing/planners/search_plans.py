@@ -21,7 +21,7 @@ from packing.plan import Plan
 from packing.planners.packing_problem import RequestedPack
 from packing.planners.repacked import Repacked
 from packing.planners.search import LARGEST_STATE, best_counts, search, usual_steps
-from packing.planners.search_repack import repack
+from packing.planners.search_repack import proposals
 from packing.planners.usable_size import hard_limit
 from packing.request import Request
 from packing.search.budget import Budget
@@ -44,11 +44,11 @@ class SearchPlans:
     def propose(self, request: Request, goal: Goal, /) -> Iterator[tuple[str, Plan | Repacked]]:
         """At a pack the plan of `search`, then `even`, `traffic`, and `cap-...` between them.
 
-        With a free number of containers also `even@n` and `@n` for others. At an update one plan,
-        with what more moves would have gained.
+        With a free number of containers also `even@n` and `@n` for others. At an update the answer
+        of `search`, with what more moves would have gained, and the others of `search_repack`.
         """
         if request.current is not None:
-            yield "", repack(request, goal.enough.load_factor)
+            yield from proposals(request, goal.enough.load_factor)
             return
         stated = RequestedPack(request)
         if len(stated.classes.component) * stated.containers > LARGEST_STATE:

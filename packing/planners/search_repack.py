@@ -55,19 +55,18 @@ def repack(request: Request, enough: float = ENOUGH, steps: int | None = None) -
 
 def proposals(
     request: Request, enough: float = ENOUGH, steps: int | None = None
-) -> Iterator[tuple[str, Plan]]:
-    """All that an update may be answered with, by name: "" for the plan of `repack`.
+) -> Iterator[tuple[str, Plan | Repacked]]:
+    """All that an update may be answered with, by name: "" for the answer of `repack`.
 
     Beside it `least`, which moves the fewest survivors, and `local`, which of those that move so
     few keeps most traffic inside containers; where they differ from what came before.
     """
     if request.changes_nothing:
-        assert request.current is not None
-        yield "", request.current
+        yield "", repack(request)
         return
     answer = _Answer(request, enough, steps)
     found = answer.repacked
-    yield "", found.plan
+    yield "", found
     if found.taken:
         yield "least", found.least
     if answer.most_local is not answer.start:

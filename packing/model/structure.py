@@ -168,12 +168,6 @@ class Structure:
         return found
 
     @cached_property
-    def feeds(self) -> Bools:
-        """Per component: whether another one reads tuples of it."""
-        found: Bools = self.leaving_weights[0] > 0
-        return found
-
-    @cached_property
     def stream_changes_per_s(self) -> Floats:
         """How often the stream changes in what a component emits, one packet each; (components,).
 

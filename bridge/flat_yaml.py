@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 # Text that every YAML reader takes for a string without quotes.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_$./:-]*")
@@ -38,7 +38,7 @@ def read(text: str) -> dict[str, object]:
 
 def with_values(text: str, changes: Mapping[str, str], comment: str) -> str:
     """Set keys to strings: where they are, or else at the end below a comment line."""
-    line_end = "\r\n" if "\r\n" in text else "\n"
+    line_end = _line_end(text)
     places = _places(text)
     edited = text
     # From the back, so that the earlier positions stay true.
@@ -50,9 +50,7 @@ def with_values(text: str, changes: Mapping[str, str], comment: str) -> str:
         f"{key}: {_scalar(value)}{line_end}" for key, value in changes.items() if key not in places
     ]
     if added:
-        if edited and not edited.endswith("\n"):
-            edited += line_end
-        edited += "".join([comment, line_end, *added])
+        edited = _with_last_line_ended(edited) + "".join([comment, line_end, *added])
     _check(edited, read(text) | dict(changes))
     return edited
 
@@ -69,6 +67,68 @@ def without_keys(text: str, keys: Iterable[str], comment: str) -> str:
     return kept
 
 
+def with_item(text: str, key: str, item: str, comment: str) -> str:
+    """Add an item to the list of a key, behind the others, or the key with a list of one at the
+    end below a comment line."""
+    values = read(text)
+    held = values.get(key)
+    items = held if isinstance(held, list) else []
+    if held is not None and not isinstance(held, list):
+        raise UnreadableYaml(f"{key} holds {held!r}, not a list")
+    line_end = _line_end(text)
+    if key not in values:
+        edited = _with_last_line_ended(text) + f"{comment}{line_end}{key}:{line_end}  - {item}"
+        edited += line_end
+    else:
+        name, value = _node(text, key)
+        lines = _with_last_line_ended(text).splitlines(keepends=True)
+        last, indent = name.start_mark.line, "  "
+        if isinstance(value, SequenceNode) and value.value and not value.flow_style:
+            last = _last_line(value)
+            start = lines[value.value[-1].start_mark.line]
+            indent = start[: len(start) - len(start.lstrip())]
+        lines.insert(last + 1, f"{indent}- {item}{line_end}")
+        edited = "".join(lines)
+    _check(edited, values | {key: [*items, item]})
+    return edited
+
+
+def without_item(text: str, key: str, item: str) -> str:
+    """Remove the line of an item from the list of a key; a key without any item stays."""
+    values = read(text)
+    _, node = _node(text, key)
+    assert isinstance(node, SequenceNode)
+    gone = {part.start_mark.line for part in node.value if part.value == item}
+    kept = [line for i, line in enumerate(text.splitlines(keepends=True)) if i not in gone]
+    edited = "".join(kept)
+    held = values[key]
+    assert isinstance(held, list)
+    _check(edited, values | {key: [other for other in held if other != item] or None})
+    return edited
+
+
+def with_block(text: str, key: str, values: Mapping[str, str], comment: str) -> str:
+    """Add a key with a mapping of strings at the end, below a comment line."""
+    line_end = _line_end(text)
+    lines = [comment, f"{key}:", *(f"  {name}: {_scalar(to)}" for name, to in values.items())]
+    edited = _with_last_line_ended(text) + "".join(line + line_end for line in lines)
+    _check(edited, read(text) | {key: dict(values)})
+    return edited
+
+
+def without_block(text: str, key: str, comment: str) -> str:
+    """Remove a key with all that is below it, and the comment line above it."""
+    values = read(text)
+    name, value = _node(text, key)
+    lines = text.splitlines(keepends=True)
+    first = name.start_mark.line
+    if first and lines[first - 1].rstrip("\r\n") == comment:
+        first -= 1
+    edited = "".join(lines[:first] + lines[_last_line(value) + 1 :])
+    _check(edited, {name: held for name, held in values.items() if name != key})
+    return edited
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a value starts and ends in the text, and the lines that it and its key take."""
@@ -79,15 +139,42 @@ class _Place:
 
 
 def _places(text: str) -> dict[str, _Place]:
+    return {name.value: _place(text, name, value) for name, value in _nodes(text)}
+
+
+def _nodes(text: str) -> list[tuple[Node, Node]]:
+    """Every key with its value."""
     try:
         root = YAML(typ="rt", pure=True).compose(text)
     except YAMLError as error:
         raise UnreadableYaml(_where(error)) from None
     if root is None:
-        return {}
+        return []
     if not isinstance(root, MappingNode) or root.flow_style:
         raise UnreadableYaml("it is not written as `key: value` lines")
-    return {name.value: _place(text, name, value) for name, value in root.value}
+    return list(root.value)
+
+
+def _node(text: str, key: str) -> tuple[Node, Node]:
+    return next((name, value) for name, value in _nodes(text) if name.value == key)
+
+
+def _last_line(node: Node) -> int:
+    """The last line that a value is on. The end that the library tells of a list or mapping is
+    where the next thing begins."""
+    if isinstance(node, MappingNode) and node.value and not node.flow_style:
+        return max(_last_line(value) for _, value in node.value)
+    if isinstance(node, SequenceNode) and node.value and not node.flow_style:
+        return max(_last_line(value) for value in node.value)
+    return int(node.end_mark.line)
+
+
+def _line_end(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _with_last_line_ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + _line_end(text)
 
 
 def _place(text: str, name: Node, value: Node) -> _Place:

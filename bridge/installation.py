@@ -2,7 +2,8 @@
 
 `enable` copies the jar to `lib/packing` and changes a cluster's `packing.yaml`; the original stays
 beside it as a backup. `disable` brings back the original, byte for byte when nobody has edited the
-file since, or else takes back the plugin's own keys only. Both may be repeated.
+file since, or else takes back the plugin's own keys only. Both may be repeated. The health policy
+is `bridge.health_installation`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from bridge.health_installation import disable_policy, enable_policy
 from bridge.heron_home import (
     HeronInstallation,
     InstallationError,
@@ -36,8 +38,11 @@ def enable(
     heron: HeronInstallation,
     address: str | None = None,
     flavour: str | None = None,
+    *,
+    health_manager: bool = False,
 ) -> Outcome:
-    """Make a cluster pack through the bridge at `address`.
+    """Make a cluster pack through the bridge at `address`, and with `health_manager` its health
+    manager run the policy.
 
     Without an address an enabled cluster keeps its own, and another gets DEFAULT_ADDRESS. The
     flavour is the package prefix of the Heron, found out when None.
@@ -55,6 +60,8 @@ def enable(
         if heron.backup.exists() and PLUGIN_CLASS in values.values():
             original = _reverted(heron, text, read_yaml(heron.backup)[1])
         enabled = _enabled(heron, original, address)
+    if health_manager:
+        enable_policy(heron, flavour, plugin_jar(flavour), outcome)
     # The jar first: at no time does the configuration name a class that is not there.
     _install_jar(heron, flavour, outcome)
     if original is not None:
@@ -67,6 +74,11 @@ def enable(
     elif values.get(ADDRESS_KEY) != address:
         write_text(heron.packing_yaml, enabled)
         outcome.did(f"{heron.packing_yaml} now has the address {address}")
+    if health_manager and outcome.changed:
+        outcome.sentences.append(
+            f"the health manager asks {address} from container 0 of each topology: the bridge has "
+            "to be reached from there"
+        )
     if not outcome.changed:
         outcome.sentences.append(f"cluster {heron.cluster!r} is already enabled")
     return outcome
@@ -96,6 +108,7 @@ def disable(heron: HeronInstallation) -> Outcome:
             f"{heron.packing_yaml} names the classes of the plugin's fallback again; "
             f"there was no {heron.backup.name} to restore"
         )
+    disable_policy(heron, outcome)
     _remove_jars(heron, outcome)
     if not outcome.changed:
         outcome.sentences.append(f"cluster {heron.cluster!r} is not enabled")

@@ -45,15 +45,28 @@ _cluster = click.option(
     type=click.Choice(list(JAR_NAMES)),
     help="Package prefix of this Heron [default: found out from its jars]",
 )
+@click.option(
+    "--health-manager",
+    is_flag=True,
+    help="Also let the cluster's health manager run the policy that asks the bridge.",
+)
 @json_option
-def enable(
-    heron_home: Path, cluster: str, address: str | None, flavour: str | None, as_json: bool
+def enable(  # noqa: PLR0917 - an option each
+    heron_home: Path,
+    cluster: str,
+    address: str | None,
+    flavour: str | None,
+    health_manager: bool,
+    as_json: bool,
 ) -> None:
     """Make a cluster of a Heron installation pack through the bridge.
 
     Copies the plugin into lib/packing and names it in the cluster's packing.yaml, where comments
     stay and the packing class that was configured becomes the fallback. The original file is kept
     as packing.yaml.heron-bridge-backup. Calling it again changes nothing, or the address.
+
+    With --health-manager it also puts the plugin into the core package that containers start from,
+    and names the health policy in the cluster's healthmgr.yaml.
     """
     if address is not None:
         try:
@@ -63,7 +76,9 @@ def enable(
         if isinstance(parsed, TcpAddress) and parsed.port == 0:
             raise click.BadParameter("nobody can reach port 0", param_hint="--address")
     _carry_out(
-        lambda: installation.enable(HeronInstallation(heron_home, cluster), address, flavour),
+        lambda: installation.enable(
+            HeronInstallation(heron_home, cluster), address, flavour, health_manager=health_manager
+        ),
         as_json,
     )
 
@@ -76,7 +91,8 @@ def disable(heron_home: Path, cluster: str, as_json: bool) -> None:
     """Make a cluster of a Heron installation pack as it did before `enable`.
 
     Restores packing.yaml; where it was edited meanwhile, the edits stay and only the plugin's keys
-    are taken back. Removes the plugin from lib/packing unless another cluster uses it.
+    are taken back. Removes the plugin from lib/packing unless another cluster uses it. Takes the
+    health policy out again, if --health-manager put it in.
     """
     _carry_out(lambda: installation.disable(HeronInstallation(heron_home, cluster)), as_json)
 

@@ -6,12 +6,10 @@ AbstractPacking.java, PackingUtils.java and RoundRobinPacking.java of Heron's pa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from packing.container_size import SIZE_KEYS, smallest_size, stated
 from packing.errors import InvalidRequest
 from packing.resources import GIB, MAX_BYTES, MAX_CORES, MIB, Resources, describe_bytes
 
@@ -135,56 +133,6 @@ class Constraints:
                 else self.checkpointmgr_ram_bytes
             )
         )
-
-    def check_fits_a_container(self, components: Collection[str]) -> None:
-        """Raise InvalidRequest for a component whose instance no container can hold.
-
-        Only stated sizes count: where none is stated a container is as large as it must be. The
-        message names the smallest sizes that hold any of `components`.
-        """
-        names = list(components)
-        capacity, padding = self.capacity, self.padding
-        for name in names:
-            wanting = self._too_small(self.instance(name), capacity, padding)
-            if not wanting:
-                continue
-            sizes = []
-            for key in wanting:
-                at = SIZE_KEYS.index(key)
-                most = max(self.instance(other).row[at] for other in names)
-                sizes.append((key, smallest_size(self, key, most)))
-            reached = all(math.isfinite(size) for _, size in sizes)
-            remedy = (
-                f"state {' and '.join(stated(key, size) for key, size in sizes)}"
-                if reached
-                else "lower topology.container.padding.percentage"
-            )
-            raise InvalidRequest(
-                f"an instance of component {name!r} asks for {' and '.join(wanting.values())} in a "
-                f"container; {remedy}, or lower what the component asks for"
-            )
-
-    def _too_small(
-        self, need: Resources, capacity: Resources, padding: Resources
-    ) -> dict[str, str]:
-        """Keys of the stated sizes that do not hold such an instance, each with the amounts."""
-        found = {}
-        for at, (key, limit) in enumerate(zip(SIZE_KEYS, self.stated_container, strict=True)):
-            wanted = need.row[at] + padding.row[at]
-            if limit is None or wanted <= capacity.row[at] + (1e-9 if at == 0 else 0):
-                continue
-            if at == 0:
-                found[key] = (
-                    f"{need.cpu_cores:g} cores of the {capacity.cpu_cores:g} "
-                    f"({padding.cpu_cores:g} are padding)"
-                )
-            else:
-                found[key] = (
-                    f"{describe_bytes(need.row[at])} {('', 'RAM', 'disk')[at]} of the "
-                    f"{describe_bytes(capacity.row[at])} ({describe_bytes(padding.row[at])} are "
-                    "padding)"
-                )
-        return found
 
 
 def _number(

@@ -1,16 +1,14 @@
-"""What to state for a container so that its instances have a given amount beside the padding."""
+"""Sizes of a container against what its instances need beside the padding."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from packing.resources import GIB, MIB, describe_bytes
-
-if TYPE_CHECKING:
-    from packing.constraints import Constraints
+from packing.constraints import Constraints
+from packing.errors import InvalidRequest
+from packing.resources import GIB, MIB, Resources, describe_bytes
 
 SIZE_KEYS = ("topology.container.cpu", "topology.container.ram", "topology.container.disk")
 MAX_INSTANCES_KEY = "topology.container.max.instances"
@@ -65,3 +63,53 @@ def stated(key: str, value: float) -> str:
     if key in SIZE_KEYS[1:]:
         return f"{key}={value:.0f} ({describe_bytes(value)})"
     return f"{key}={value:g}"
+
+
+def check_instances_fit(constraints: Constraints, components: Collection[str]) -> None:
+    """Raise InvalidRequest for a component whose instance no container can hold.
+
+    Only stated sizes count: where none is stated a container is as large as it must be. The
+    message names the smallest sizes that hold any of `components`.
+    """
+    names = list(components)
+    for name in names:
+        wanting = _too_small(constraints, constraints.instance(name))
+        if not wanting:
+            continue
+        sizes = []
+        for key in wanting:
+            at = SIZE_KEYS.index(key)
+            most = max(constraints.instance(other).row[at] for other in names)
+            sizes.append((key, smallest_size(constraints, key, most)))
+        reached = all(math.isfinite(size) for _, size in sizes)
+        remedy = (
+            f"state {' and '.join(stated(key, size) for key, size in sizes)}"
+            if reached
+            else "lower topology.container.padding.percentage"
+        )
+        raise InvalidRequest(
+            f"an instance of component {name!r} asks for {' and '.join(wanting.values())} in a "
+            f"container; {remedy}, or lower what the component asks for"
+        )
+
+
+def _too_small(constraints: Constraints, need: Resources) -> dict[str, str]:
+    """Keys of the stated sizes that do not hold such an instance, each with the amounts."""
+    capacity, padding = constraints.capacity, constraints.padding
+    found = {}
+    for at, (key, limit) in enumerate(zip(SIZE_KEYS, constraints.stated_container, strict=True)):
+        wanted = need.row[at] + padding.row[at]
+        if limit is None or wanted <= capacity.row[at] + (1e-9 if at == 0 else 0):
+            continue
+        if at == 0:
+            found[key] = (
+                f"{need.cpu_cores:g} cores of the {capacity.cpu_cores:g} "
+                f"({padding.cpu_cores:g} are padding)"
+            )
+        else:
+            found[key] = (
+                f"{describe_bytes(need.row[at])} {('', 'RAM', 'disk')[at]} of the "
+                f"{describe_bytes(capacity.row[at])} ({describe_bytes(padding.row[at])} are "
+                "padding)"
+            )
+    return found

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from packing.arrays import first_repeated
 from packing.constraints import MAX_INT, Constraints
+from packing.container_size import check_instances_fit
 from packing.errors import InvalidRequest
 from packing.model import NO_COSTS, HeronCosts, Runtime, Structure, structure
 from packing.plan import Plan
@@ -52,7 +53,7 @@ class Request:
         if self.current is None:
             if self.deltas or self.container_count is not None:
                 raise InvalidRequest("changes were given without the current plan they apply to")
-            self.constraints.check_fits_a_container(self.topology.names)
+            check_instances_fit(self.constraints, self.topology.names)
             self._check_sum()
             return
         _check_plan_of_topology(self.current, self.topology)
@@ -69,8 +70,8 @@ class Request:
                     f"{self.container_count} containers were asked for; it must be between 1 and "
                     f"the number of instances, {instances}"
                 )
-        self.constraints.check_fits_a_container(
-            [name for name, delta in self.deltas.items() if delta > 0]
+        check_instances_fit(
+            self.constraints, [name for name, delta in self.deltas.items() if delta > 0]
         )
 
     def _check_sum(self) -> None:

@@ -11,6 +11,7 @@ from packing.advice.rate_goal import RateGoal
 from packing.arrays import Floats
 from packing.bounds.containers import fewest_by_resource, relative_sizes
 from packing.constraints import DEFAULT_MAX_INSTANCES
+from packing.container_size import check_instances_fit
 from packing.errors import InvalidRequest
 from packing.planners.placement import resource_row
 from packing.request import Request
@@ -74,6 +75,6 @@ def fewest_containers(request: Request, parallelism: Mapping[str, int]) -> int:
         most = max(DEFAULT_MAX_INSTANCES, math.ceil(submitted))
     found = float(fewest_by_resource(supply, relative_sizes(needs, usable, most)).max())
     if math.isinf(found):
-        constraints.check_fits_a_container(request.topology.names)
+        check_instances_fit(constraints, request.topology.names)
         return 1
     return max(1, min(int(found), int(supply.sum())))

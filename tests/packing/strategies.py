@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from packing.constraints import Constraints
+from packing.container_size import check_instances_fit
 from packing.plan import Plan
 from packing.profile import Profile
 from packing.request import Request
@@ -116,7 +117,7 @@ def pack_requests(draw: st.DrawFn, max_components: int = 4, max_parallelism: int
     topology = draw(topologies(max_components, max_parallelism))
     stated = draw(constraints(topology))
     try:
-        stated.check_fits_a_container(topology.names)
+        check_instances_fit(stated, topology.names)
     except Exception:
         stated = Constraints(container_count=stated.container_count)
     return Request(

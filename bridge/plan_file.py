@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bridge.workload import describe
+from bridge.parsing import describe
 from packing.constraints import MAX_INT
 from packing.errors import InvalidRequest
 from packing.plan import Plan

@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from bridge.workload import parse_file
+from bridge.parsing import parse_file
 from packing.errors import InvalidRequest
 from packing.key_skew import KeyWeights, Serializer
 from packing.profile import (

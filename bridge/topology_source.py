@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from bridge.tracked_topology import TRACKER_PREFIX, parse_source
 from bridge.workload import Workload, load_profile, load_workload
-
-TRACKER_PREFIX = "tracker:"
-"""How the name of a live topology begins."""
 
 
 def load_source(
@@ -27,7 +25,7 @@ def load_source(
         return load_workload(Path(source), profile)
     from bridge import tracker  # noqa: PLC0415 - files need no HTTP
 
-    read = tracker.read_topology(tracker.parse_source(text), done=done)
+    read = tracker.read_topology(parse_source(text), done=done)
     if profile is None:
         return read
     return replace(read, profile=load_profile(profile, read.topology), notes=())

@@ -14,7 +14,6 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, TypeVar
 
@@ -23,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from bridge.errors import Unreachable
 from bridge.heron_costs import shipped_costs
-from bridge.topology_source import TRACKER_PREFIX
+from bridge.parsing import describe
 from bridge.tracked_load import (
     NOTHING_MEASURED,
     Summary,
@@ -33,7 +32,8 @@ from bridge.tracked_load import (
     measured_profile,
     notes,
 )
-from bridge.workload import Workload, describe
+from bridge.tracked_topology import TrackedTopology
+from bridge.workload import Workload
 from packing.constraints import read_constraints
 from packing.errors import InvalidRequest
 from packing.plan import Plan
@@ -45,7 +45,6 @@ TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 256 * 2**20
 AT_ONCE = 4
 """Requests under way at the same time."""
-FORM = "tracker:http://host:port/cluster/environ/topology"
 
 GROUPINGS = {
     "SHUFFLE": Grouping.SHUFFLE,
@@ -57,51 +56,6 @@ GROUPINGS = {
     "CUSTOM": Grouping.CUSTOM,
 }
 """Names of Heron's enum (topology.proto)."""
-
-
-@dataclass(frozen=True)
-class TrackedTopology:
-    """Where a topology runs and who can tell of it."""
-
-    url: str
-    """Of the Tracker, without a trailing slash."""
-    cluster: str
-    environ: str
-    topology: str
-
-    def __str__(self) -> str:
-        """For messages."""
-        return f"{self.cluster}/{self.environ}/{self.topology}"
-
-    @property
-    def source(self) -> str:
-        """The text that `parse_source` reads."""
-        names = (self.cluster, self.environ, self.topology)
-        path = "/".join(urllib.parse.quote(name, safe="") for name in names)
-        return f"{TRACKER_PREFIX}{self.url}/{path}"
-
-
-def tracked(url: str, cluster: str, environ: str, topology: str) -> TrackedTopology:
-    """Raises InvalidRequest for a URL that is none of http or https."""
-    parts = urllib.parse.urlsplit(url)
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        usable = False
-    if not usable:
-        raise InvalidRequest(f"{url!r} is not the URL of a Tracker; it looks like http://host:8888")
-    return TrackedTopology(url.rstrip("/"), cluster, environ, topology)
-
-
-def parse_source(text: str) -> TrackedTopology:
-    """Read `tracker:http://host:port/cluster/environ/topology`; a `/` in a name is `%2F`.
-
-    Raises InvalidRequest.
-    """
-    url, *names = text.removeprefix(TRACKER_PREFIX).rsplit("/", 3)
-    if len(names) != 3 or not all(names):
-        raise InvalidRequest(f"{text!r} does not name a live topology; the form is {FORM}")
-    return tracked(url, *(urllib.parse.unquote(name) for name in names))
 
 
 class _Output(BaseModel):

@@ -5,13 +5,14 @@ The form is the one of the benchmark topologies (`bench-topology/1`); a Heron `.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bridge.parsing import describe, parse_file, read_bytes
+from bridge.profile_file import is_profile_form, load_profile_file
 from packing.constraints import MAX_INT, Constraints, read_constraints
 from packing.errors import InvalidRequest
 from packing.plan import Plan
@@ -120,8 +121,6 @@ def load_profile(path: Path, topology: Topology) -> Profile:
 
     Raises InvalidRequest when the file speaks of components that the topology does not have.
     """
-    from bridge.profile_file import is_profile_form, load_profile_file  # noqa: PLC0415 - needs this
-
     if path.suffix != ".defn" and is_profile_form(parse_file(path)):
         return load_profile_file(path, topology)
     stated = _load(path)
@@ -147,7 +146,7 @@ def _read_workload(path: Path) -> Workload:
         # Heron's own form needs protobuf, which the others do not.
         from bridge.conversion import topology_from_bytes  # noqa: PLC0415
 
-        parsed = topology_from_bytes(_read(path))
+        parsed = topology_from_bytes(read_bytes(path))
         return Workload(
             parsed.topology.name,
             parsed.topology,
@@ -240,36 +239,3 @@ def heron_config(entry: WorkloadFile) -> dict[str, str]:
                 f"{n}:{round(a * unit) if unit > 1 else f'{a:.12g}'}" for n, a in stated.items()
             )
     return config
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
-
-
-def parse_file(path: Path) -> object:
-    """The content of a JSON or YAML file. Raises InvalidRequest when it is neither."""
-    text = _read(path)
-    if path.suffix in (".yaml", ".yml"):
-        from ruamel.yaml import YAML  # noqa: PLC0415
-        from ruamel.yaml.error import YAMLError  # noqa: PLC0415
-
-        try:
-            return YAML(typ="safe").load(text)
-        except (YAMLError, ValueError, RecursionError) as error:
-            raise InvalidRequest(f"{path} is not YAML: {error}") from None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # JSONDecodeError is a ValueError
-        raise InvalidRequest(f"{path} is not JSON: {error}") from None
-
-
-def describe(error: ValidationError) -> str:
-    """The first complaint of pydantic as a sentence with the field's place and value."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    value = first.get("input")
-    shown = "" if isinstance(value, dict | list) else f" (is {value!r})"
-    return f"{place or 'the file'}: {first['msg']}{shown}"

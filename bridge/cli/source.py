@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridge.topology_source import TRACKER_PREFIX
+from bridge.tracked_topology import TRACKER_PREFIX, tracked
 from bridge.workload import workload_paths
 from packing.errors import InvalidRequest
 
@@ -73,8 +73,6 @@ def _named(sources: tuple[str, ...], given: dict[str, Any]) -> list[str]:
     if tracker:
         if not topology:
             raise InvalidRequest("--tracker needs the name of a topology: add --topology NAME")
-        from bridge.tracker import tracked  # noqa: PLC0415 - files need no HTTP
-
         found.append(tracked(tracker, cluster, environ, topology).source)
     elif topology:
         raise InvalidRequest("--topology names a live topology: add --tracker URL")

@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from bridge.cli import main
 from bridge.errors import Unreachable
 from bridge.heron_costs import shipped_costs
-from bridge.tracker import TrackedTopology, parse_source, read_topology, tracked
+from bridge.tracked_topology import TrackedTopology, parse_source, tracked
+from bridge.tracker import read_topology
 from packing.errors import InvalidRequest
 from packing.plan import Plan
 from packing.profile import Source

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from bridge.contract import CONTRACT_REVISION
 from bridge.conversion.context import Asked, asked_from
 from bridge.conversion.parsing import parse
 from bridge.conversion.plans import plan_from_bytes, plan_to_bytes
 from bridge.conversion.predictions import disruption_to_message, prediction_to_message
-from bridge.conversion.reports import basis_to_messages, candidate_to_message
+from bridge.conversion.reports import report_to_message
 from bridge.wire import packing_bridge_pb2 as wire
 from packing.advice import Advice, RateGoal
 from packing.advice.observation import Observation, Symptom, SymptomKind
@@ -178,16 +177,7 @@ def advice_to_response(
     response = wire.AdviseResponse(
         parallelism=dict(advice.parallelism),
         plan=b"" if advice.plan is None else plan_to_bytes(advice.plan),
-        report=wire.Report(
-            candidates=[candidate_to_message(candidate, enough) for candidate in advice.candidates],
-            chosen=advice.planner,
-            reasons=advice.reasons,
-            objective=advice.objective,
-            basis=basis_to_messages(advice.basis),
-            took_ms=1000 * took_s,
-            bridge_version=bridge_version,
-            contract_revision=CONTRACT_REVISION,
-        ),
+        report=report_to_message(advice, advice.planner, enough, took_s, bridge_version),
         probability=advice.probability,
         impossible=advice.impossible,
         highest_rate_per_s=advice.highest_rate_per_s or 0.0,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from bridge.contract import CONTRACT_REVISION
 from bridge.conversion.context import Asked, asked_from
 from bridge.conversion.parsing import parse
 from bridge.conversion.plans import plan_from_bytes, plan_to_bytes
-from bridge.conversion.reports import basis_to_messages, candidate_to_message
+from bridge.conversion.reports import report_to_message
 from bridge.wire import packing_bridge_pb2 as wire
 from packing.bounds import Bound, Bounds, Gaps
 from packing.choose import Decision
@@ -44,25 +43,19 @@ def response_from_decision(
     decision: Decision, took_s: float, current_plan_sha256: bytes, bridge_version: str
 ) -> wire.PlanResponse:
     """The answer to Pack or Repack."""
-    return wire.PlanResponse(
-        plan=plan_to_bytes(decision.plan),
-        report=wire.Report(
-            candidates=[candidate_to_message(c, decision.enough) for c in decision.candidates],
-            chosen=decision.chosen.planner,
-            reasons=decision.reasons,
-            objective=decision.objective,
-            basis=basis_to_messages(decision.basis),
-            took_ms=1000 * took_s,
-            current_plan_sha256=current_plan_sha256,
-            bridge_version=bridge_version,
-            contract_revision=CONTRACT_REVISION,
-            pareto=[candidate.planner for candidate in decision.pareto],
-            bounds=None if decision.bounds is None else _bounds(decision.bounds),
-            gaps=None if decision.gaps is None else _gaps(decision.gaps),
-            headroom=decision.enough.headroom,
-            probability=decision.enough.probability,
-        ),
+    told = report_to_message(
+        decision, decision.chosen.planner, decision.enough, took_s, bridge_version
     )
+    more = wire.Report(
+        current_plan_sha256=current_plan_sha256,
+        pareto=[candidate.planner for candidate in decision.pareto],
+        bounds=None if decision.bounds is None else _bounds(decision.bounds),
+        gaps=None if decision.gaps is None else _gaps(decision.gaps),
+        headroom=decision.enough.headroom,
+        probability=decision.enough.probability,
+    )
+    told.MergeFrom(more)
+    return wire.PlanResponse(plan=plan_to_bytes(decision.plan), report=told)
 
 
 def _bounds(bounds: Bounds) -> wire.Bounds:

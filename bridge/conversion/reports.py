@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bridge.contract import CONTRACT_REVISION
 from bridge.conversion.predictions import disruption_to_message, prediction_to_message
 from bridge.wire import packing_bridge_pb2 as wire
-from packing.choose import Candidate
+from packing.advice import Advice
+from packing.choose import Candidate, Decision
 from packing.objective import Enough
 from packing.planners.repacked import Repacked
 from packing.profile import Basis, Source
@@ -23,6 +25,22 @@ def basis_to_messages(basis: Sequence[Basis]) -> list[wire.Basis]:
     return [
         wire.Basis(quantity=b.quantity, source=SOURCES[b.source], detail=b.detail) for b in basis
     ]
+
+
+def report_to_message(
+    told: Advice | Decision, chosen: str, enough: Enough, took_s: float, bridge_version: str
+) -> wire.Report:
+    """What every report says; `chosen` is the name of the candidate that was."""
+    return wire.Report(
+        candidates=[candidate_to_message(candidate, enough) for candidate in told.candidates],
+        chosen=chosen,
+        reasons=told.reasons,
+        objective=told.objective,
+        basis=basis_to_messages(told.basis),
+        took_ms=1000 * took_s,
+        bridge_version=bridge_version,
+        contract_revision=CONTRACT_REVISION,
+    )
 
 
 def candidate_to_message(candidate: Candidate, enough: Enough) -> wire.Candidate:

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bridge import flat_yaml, installation
+from bridge import flat_yaml
 from bridge.cli import main
 from bridge.core_package import core_package
 from bridge.health_installation import POLICIES_KEY, POLICY_CLASS, backup, healthmgr_yaml
 from bridge.heron_home import HeronInstallation, InstallationError
 from bridge.installation import disable, enable
-from bridge.plugin_jars import JAR_NAMES, plugin_jar
-from tests.bridge.test_installation import PACKING_YAML, files, make_jar
+from tests.bridge.test_installation import PACKING_YAML, files, make_jar, stand_in_jars
 
 JAR = "heron-bridge-plugin.jar"
 HEALTHMGR_YAML = """\
@@ -41,13 +40,7 @@ restart-now-and-then:
 
 @pytest.fixture(autouse=True)
 def jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand-ins for the plugin's jars, which a checkout may not have built."""
-    folder = tmp_path / "built"
-    folder.mkdir()
-    for name in JAR_NAMES.values():
-        (folder / name).write_bytes(name.encode())
-    monkeypatch.setattr(installation, "plugin_jar", lambda flavour: plugin_jar(flavour, (folder,)))
-    return folder
+    return stand_in_jars(tmp_path / "built", monkeypatch)
 
 
 @pytest.fixture

@@ -35,8 +35,11 @@ RCRR = "org.apache.heron.packing.roundrobin.ResourceCompliantRRPacking"
 
 @pytest.fixture(autouse=True)
 def jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand-ins for the plugin's jars, which a checkout may not have built."""
-    folder = tmp_path / "built"
+    return stand_in_jars(tmp_path / "built", monkeypatch)
+
+
+def stand_in_jars(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Take the place of the plugin's jars, which a checkout may not have built."""
     folder.mkdir()
     for name in JAR_NAMES.values():
         (folder / name).write_bytes(name.encode())

@@ -33,7 +33,7 @@ INTERVALS = 30
 DAYS_S = 86400.0
 QUIET_INTERVALS = 5
 """Of a day, that pass at once while all is well: load varies slowly."""
-DAYS = 8
+DAYS = 6
 Compared = dict[str, Run]
 
 

@@ -99,8 +99,8 @@ final class ActionHistory {
     if (pending == null || isTooEarly(now)) {
       return null;
     }
-    // One that took instances away helped when nothing holds the spouts back; another one when the
-    // component that did no longer does, even if the next one does now.
+    // One that was not for a bottleneck helped when nothing holds the spouts back; another one when
+    // the component that did no longer does, even if the next one does now.
     boolean helped = pendingBottlenecks.isEmpty()
         ? bottlenecks.isEmpty() : Collections.disjoint(pendingBottlenecks, bottlenecks);
     pending.setOutcome(helped ? ActionOutcome.HELPED : ActionOutcome.DID_NOT_HELP);
@@ -118,7 +118,7 @@ final class ActionHistory {
   /**
    * Takes note of an action.
    *
-   * @param bottlenecks components that it is meant to help; empty: none, it takes instances away
+   * @param bottlenecks components that it is meant to help; empty: none holds the spouts back yet
    * @param now when it was over
    */
   void done(Action action, Map<String, Integer> before, Set<String> bottlenecks, Instant now) {

@@ -51,6 +51,7 @@ final class AdvisedResolver implements IResolver {
   private final Clock clock;
   private final ActionHistory history;
   private final LoadMemory load;
+  private final RisingLoad rising = new RisingLoad();
   private ExecutionContext context;
   private Instant nextReview;
 
@@ -106,6 +107,7 @@ final class AdvisedResolver implements IResolver {
       log.said("somebody else changed the plan");
       deployment.announceUpdate(running.parallelism().keySet(), now);
       load.forget();
+      rising.forget();
     }
     Observation seen = view.observation(diagnoses);
     if (history.isTooEarly(now)) {
@@ -138,12 +140,18 @@ final class AdvisedResolver implements IResolver {
   private Collection<Action> act(Observation seen, RunningTopology running, Instant now)
       throws NoAdviceException {
     List<Symptom> symptoms = seen.symptoms();
-    double ratePerS = 0;
-    if (symptoms.isEmpty() && isReviewDue(now)) {
+    // What was emitted before the buffers were full is what is on offer; 0: the bridge has to tell.
+    double ratePerS = seen.unhinderedPerS();
+    boolean rises = symptoms.isEmpty() && !now.isBefore(history.nextAction())
+        && rising.hasRisen(seen.offeredPerS());
+    if (rises) {
+      ratePerS = seen.offeredPerS();
+      rising.asked(ratePerS);
+    } else if (symptoms.isEmpty() && isReviewDue(now)) {
       ratePerS = load.highestPerS();
       symptoms = seen.overProvisioned(ratePerS, settings.headroom());
     }
-    if (symptoms.isEmpty()) {
+    if (symptoms.isEmpty() && !rises) {
       return Collections.emptyList();
     }
     if (now.isBefore(history.nextAction())) {
@@ -157,14 +165,17 @@ final class AdvisedResolver implements IResolver {
     }
     AdviseResponse advice = bridge.ask(
         running.topology(), running.plan(), request(seen, symptoms, ratePerS, now));
-    String words = Observation.words(symptoms);
+    String words = rises
+        ? String.format(Locale.ROOT, "the load has risen to %.0f tuples/s", ratePerS)
+        : Observation.words(symptoms);
     org.heronbridge.wire.Action chosen = chosen(advice);
     if (chosen == null || chosen.getKind() == ActionKind.DO_NOTHING) {
       String sentence = words + "; nothing is done: " + reasons(advice);
       log.said(sentence);
       return entry(NOT_DEPLOYED, sentence, now);
     }
-    String doubt = doubt(chosen);
+    String doubt = rises && shrinks(chosen, running)
+        ? "it takes instances away while the load rises" : doubt(chosen);
     String what = words + "; " + what(chosen);
     if (doubt != null || settings.mode() == HealthSettings.Mode.SHADOW) {
       String sentence = what + ": not done, because "
@@ -252,6 +263,7 @@ final class AdvisedResolver implements IResolver {
     }
     history.done(chosen, running.parallelism(), bottlenecks, clock.instant());
     load.forget();
+    rising.forget();
     log.said(Sentences.line(chosen.getDescription()) + ": done");
     List<Action> entries = new ArrayList<>(Arrays.asList(done));
     entries.addAll(entry(DEPLOYED, what, now));
@@ -274,6 +286,11 @@ final class AdvisedResolver implements IResolver {
         "%s, which clears it with a probability of %.2f and stops the topology for %.0f s%s",
         action.getDescription(), action.getProbability(), action.getDowntimeS(),
         action.getReasonsCount() == 0 ? "" : " (" + String.join("; ", action.getReasonsList()) + ")"));
+  }
+
+  private static boolean shrinks(org.heronbridge.wire.Action chosen, RunningTopology running) {
+    return chosen.getParallelismMap().entrySet().stream().anyMatch(component ->
+        component.getValue() < running.parallelism().getOrDefault(component.getKey(), 0));
   }
 
   /** Why the bridge chose nothing. */

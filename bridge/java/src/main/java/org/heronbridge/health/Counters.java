@@ -77,6 +77,20 @@ final class Counters {
     return !covered.isEmpty() && coveredS > 0;
   }
 
+  /** Starts of the minutes that are covered, in seconds; of a single number, the only one. */
+  NavigableSet<Long> covered() {
+    return Collections.unmodifiableNavigableSet(covered);
+  }
+
+  /** What all instances counted in one of the minutes covered, per second. */
+  double perSecondIn(Long minute, String metric) {
+    double sum = 0;
+    for (String instance : instances(metric)) {
+      sum += value(metric, instance, minute);
+    }
+    return isKnown() ? sum * covered.size() / coveredS : 0;
+  }
+
   /** Instances with a value of the metric. */
   Set<String> instances(String metric) {
     return values.getOrDefault(metric, Collections.emptyMap()).keySet();

@@ -8,9 +8,11 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -25,8 +27,8 @@ final class Observation {
 
   /** Times the middle service time of its siblings, from which an instance is called slow. */
   private static final double SLOW = 1.5;
-  /** With more, the load on offer would be a guess. */
-  private static final double HIGHEST_HELD_BACK = 0.95;
+  /** Times what was emitted that may have been on offer, as the bridge takes it. */
+  private static final double LARGEST_STEP = 2;
   private static final double NS = 1e-9;
   private static final double MS = 1e-3;
 
@@ -37,7 +39,9 @@ final class Observation {
   private final Map<Integer, InstanceLoad.Builder> instances = new TreeMap<>();
   private final List<org.heronbridge.wire.Symptom> symptoms = new ArrayList<>();
   private final SortedSet<String> bottlenecks = new TreeSet<>();
+  private final Map<Counters, String> emitted = new LinkedHashMap<>();
   private double emittedPerS;
+  private double unhinderedPerS;
   private double heldBackShare;
 
   /**
@@ -77,7 +81,18 @@ final class Observation {
 
   /** Tuples per second that the spouts would emit if nothing held them back, as far as is known. */
   double offeredPerS() {
-    return emittedPerS / (1 - Math.min(heldBackShare, HIGHEST_HELD_BACK));
+    return emittedPerS / Math.max(1 - heldBackShare, 1 / LARGEST_STEP);
+  }
+
+  /**
+   * What the spouts emitted per second, in the busiest minute in which nothing held them back; 0 where
+   * that is less than what they emitted on average, so that more must be on offer by now.
+   *
+   * <p>Buffers take minutes to fill with Heron's own water marks. Until then spouts emit what is on
+   * offer, which the share of time in back-pressure does not tell.
+   */
+  double unhinderedPerS() {
+    return unhinderedPerS >= emittedPerS ? unhinderedPerS : 0;
   }
 
   /**
@@ -153,6 +168,7 @@ final class Observation {
     }
     double rate = counters.perSecond(busiest);
     emittedPerS += rate;
+    emitted.put(counters, busiest);
     components.put(spout, ComponentLoad.newBuilder().setComponent(spout).setTuplesPerS(rate));
     for (String id : counters.instances(busiest)) {
       instance(spout, id).setTuplesPerS(counters.perSecond(busiest, id));
@@ -207,6 +223,7 @@ final class Observation {
       heldBackShare = Math.min(1, Math.max(
           heldBackShare, managers.perSecond(LoadSensor.HELD_BACK_MS, manager) * MS));
     }
+    readUnhindered(managers);
     for (Measurement measurement : measurements) {
       if (measurement.type().equals(HeronHealth.BACK_PRESSURE_MS) && measurement.value() > 0) {
         double share = Math.min(counted ? heldBackShare : 1, measurement.value() * MS);
@@ -214,6 +231,29 @@ final class Observation {
         instance(measurement.component(), measurement.instance()).setBackPressureShare(share);
       }
     }
+  }
+
+  private void readUnhindered(Counters managers) {
+    NavigableSet<Long> minutes = new TreeSet<>();
+    emitted.keySet().forEach(counters -> minutes.addAll(counters.covered()));
+    for (Long minute : minutes) {
+      // Components tell their counters up to a minute late.
+      Long before = minutes.lower(minute);
+      Long after = minutes.higher(minute);
+      if (after == null || isHeldBack(managers, minute) || isHeldBack(managers, after)
+          || before != null && isHeldBack(managers, before)) {
+        continue;
+      }
+      double rate = 0;
+      for (Map.Entry<Counters, String> spout : emitted.entrySet()) {
+        rate += spout.getKey().perSecondIn(minute, spout.getValue());
+      }
+      unhinderedPerS = Math.max(unhinderedPerS, rate);
+    }
+  }
+
+  private static boolean isHeldBack(Counters managers, Long minute) {
+    return managers.perSecondIn(minute, LoadSensor.HELD_BACK_MS) > 0;
   }
 
   private void readSymptoms(Collection<Symptom> found, Collection<Diagnosis> diagnoses) {

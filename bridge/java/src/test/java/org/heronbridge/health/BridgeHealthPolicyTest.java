@@ -136,6 +136,49 @@ class BridgeHealthPolicyTest {
   }
 
   @Test
+  void whatSpoutsEmittedBeforeTheBuffersWereFullIsOnOffer() throws Exception {
+    cluster.offeredPerS = minute -> 8000;
+    cluster.buffers = 8 * 60 * 6000;
+
+    List<AdviseRequest> requests = run(60, new SizingAdvice(cluster));
+
+    assertEquals(8000, requests.get(0).getRatePerS(), 1e-6);
+    assertEquals(SymptomKind.BACK_PRESSURE, requests.get(0).getSymptoms(0).getKind());
+    assertEquals(List.of(10), cluster.sizes, "8 busy instances at 20 % headroom");
+    assertFalse(cluster.isHeldBack());
+  }
+
+  @Test
+  void aLoadThatRisesSlowlyIsFollowedBeforeItHoldsTheSpoutsBack() throws Exception {
+    List<Integer> heldBack = new ArrayList<>();
+    cluster.offeredPerS = minute -> {
+      if (cluster.isHeldBackBy(1000 + 10 * minute)) {
+        heldBack.add(minute);
+      }
+      return 1000 + 10 * minute;
+    };
+
+    List<AdviseRequest> requests = run(300, new SizingAdvice(cluster));
+
+    assertEquals(List.of(), heldBack);
+    assertEquals(List.of(3, 4, 5), cluster.sizes);
+    assertEquals(0, requests.get(0).getSymptomsCount());
+    assertTrue(requests.size() <= 30, "it is asked about steps, not about every minute");
+    assertSaid("the load has risen to");
+  }
+
+  @Test
+  void nothingIsTakenAwayBecauseTheLoadRises() throws Exception {
+    on(new SimulatedCluster(2, 8));
+    cluster.offeredPerS = minute -> 1000 + 20 * minute;
+
+    assertFalse(run(50, new SizingAdvice(cluster)).isEmpty());
+
+    assertEquals(List.of(), cluster.updates);
+    assertSaid("it takes instances away while the load rises");
+  }
+
+  @Test
   void instancesThatWereNotNeededForAnHourAreTakenAway() throws Exception {
     on(new SimulatedCluster(2, 8));
     cluster.offeredPerS = minute -> minute < 100 ? 6000 : 1500;

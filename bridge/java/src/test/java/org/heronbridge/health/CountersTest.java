@@ -27,6 +27,16 @@ class CountersTest {
   }
 
   @Test
+  void everyMinuteThatIsCoveredHasARateOfItsOwn() {
+    told(COUNT, 600, 1200, 60, 300);
+    Counters counters = counters();
+
+    assertEquals(List.of(0L, 60L, 120L), List.copyOf(counters.covered()));
+    assertEquals(20, counters.perSecondIn(60L, COUNT), 1e-9);
+    assertEquals(0, counters.perSecondIn(180L, "another metric"), 1e-9);
+  }
+
+  @Test
   void aComponentThatCountedNothingHasARateOfZero() {
     told(COUNT, 0, 0, 0);
 

@@ -66,6 +66,9 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   volatile boolean cached;
   volatile boolean schedulerWorks = true;
   volatile RuntimeException metricsFailure;
+  /** Tuples that buffers hold before they are full and the spouts are held back. */
+  volatile double buffers;
+  private double buffered;
 
   private volatile Instant now = START;
   private volatile PackingPlans.PackingPlan plan;
@@ -100,6 +103,11 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   /** Whether spouts are held back now. */
   boolean isHeldBack() {
     return minutes.get(now).heldBackShare > 0.01;
+  }
+
+  /** Whether a rate is more than the instances take when it is dealt out evenly. */
+  boolean isHeldBackBy(double ratePerS) {
+    return ratePerS * serviceS > counts();
   }
 
   /** The plan with more or fewer instances. */
@@ -286,7 +294,10 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
     for (String id : ids) {
       share = Math.min(share, 1 / (load(ids, id, offered) * service(ids, id)));
     }
-    minute.heldBackShare = 1 - share;
+    double tooMany = (1 - share) * offered * 60;
+    boolean isRoom = share < 1 && buffered + tooMany <= buffers;
+    buffered = share < 1 ? Math.min(buffers, buffered + tooMany) : 0;
+    minute.heldBackShare = isRoom ? 0 : 1 - share;
     for (String id : ids) {
       minute.executed.put(id, load(ids, id, offered) * share);
       minute.service.put(id, service(ids, id));
@@ -295,7 +306,7 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
       }
     }
     for (String id : instances("word")) {
-      minute.emitted.put(id, offered * share / instances("word").size());
+      minute.emitted.put(id, offered * (isRoom ? 1 : share) / instances("word").size());
     }
     return minute;
   }

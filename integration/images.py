@@ -140,7 +140,9 @@ def build_plugin() -> None:
 
 def build_java() -> None:
     """Builds the code of the tests, if a source is newer than its jars."""
-    modules = ("topologies", "streamlet", "storm", "simulator", "callsites", "overload")
+    modules = (
+        "topologies", "streamlet", "storm", "simulator", "callsites", "ratelimited", "overload",
+    )  # fmt: skip
     jars = [JAVA / module / "target" / f"{module}.jar" for module in modules]
     jars.append(JAVA / "callsites-apache/target/callsites-apache-1-apache.jar")
     if _stale(jars, [JAVA]):

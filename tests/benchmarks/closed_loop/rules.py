@@ -72,6 +72,10 @@ def _cause(seen: Observation) -> str:
 class Ds2:
     """Kalavri et al. 2018, "Three steps is all you need", equations 7 and 8: for each operator the
     rate that arrives when its inputs keep up, over what one instance really does while it is busy.
+
+    As in its authors' manager (strymon-system/ds2, `consider_change` of controller/src/bin/
+    manager.rs) it acts when an operator is to get more instances or to lose more than one: measured
+    times are never exact.
     """
 
     topology: Topology
@@ -89,8 +93,10 @@ class Ds2:
             done = seen.sum(name, seen.metrics.executes_per_s)
             if component.kind is Kind.BOLT and done > 0 and busy >= MIN_BUSY:
                 wanted[name] = max(1, math.ceil(arriving[name] * busy / done - 1e-9))
-        changed = {n: w for n, w in wanted.items() if w != seen.plan.parallelism[n]}
-        if not changed or changed == self._last:
+        there = seen.plan.parallelism
+        changed = {n: w for n, w in wanted.items() if w != there[n]}
+        matters = any(w > there[n] or w < there[n] - 1 for n, w in changed.items())
+        if not matters or changed == self._last:
             # What did not help the first time is no answer.
             return None
         self._last = changed

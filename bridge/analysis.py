@@ -17,7 +17,7 @@ from bridge.comparison import AS_IT_SAYS, Update, Wanted, request_for
 from bridge.planners import planners_for
 from bridge.topology_source import load_source
 from bridge.workload import Workload
-from packing.choose import HERON, Candidate, Decision, HeronPlan, choose
+from packing.choose import Candidate, Decision, HeronPlan, choose
 from packing.disruption import disruption
 from packing.errors import Infeasible
 from packing.model import Prediction
@@ -143,7 +143,7 @@ def analyse(
         done("plans")
         return time.perf_counter()
 
-    heron = None if running is None else HeronPlan(renumbered(running))
+    heron = None if running is None else HeronPlan(renumbered(running), name=RUNNING)
     decision = choose(
         request, asked, heron, goal.objective, clock, enough=goal.enough, budget=goal.budget
     )
@@ -167,13 +167,12 @@ def renumbered(plan: Plan) -> Plan:
 
 
 def _beside(running: Plan, decision: Decision) -> Decision:
-    """The decision with what each plan would move, and the running plan under its own name."""
+    """The decision with what each plan would move, and the running plan under its own task ids."""
 
-    def named(candidate: Candidate) -> Candidate:
-        if candidate.planner == HERON:
+    def compared(candidate: Candidate) -> Candidate:
+        if candidate.planner == RUNNING:
             return replace(
                 candidate,
-                planner=RUNNING,
                 disruption=disruption(running, running),
                 plan=candidate.plan if candidate.plan is None else running,
             )
@@ -181,7 +180,7 @@ def _beside(running: Plan, decision: Decision) -> Decision:
             return candidate
         return replace(candidate, disruption=disruption(candidate.plan, running))
 
-    chosen = named(decision.chosen)
+    chosen = compared(decision.chosen)
     assert chosen.plan is not None
     assert chosen.disruption is not None
     moved = chosen.disruption
@@ -194,23 +193,10 @@ def _beside(running: Plan, decision: Decision) -> Decision:
         decision,
         chosen=chosen,
         plan=chosen.plan,
-        candidates=tuple(named(c) for c in decision.candidates),
-        pareto=tuple(named(c) for c in decision.pareto),
+        candidates=tuple(compared(c) for c in decision.candidates),
+        pareto=tuple(compared(c) for c in decision.pareto),
         reasons=(
-            *(_renamed(reason) for reason in decision.reasons),
+            *decision.reasons,
             *(() if chosen.planner == RUNNING else (told,)),
         ),
     )
-
-
-def _renamed(reason: str) -> str:
-    """A sentence of the decision in which the candidate `heron` is the running plan."""
-    for before, after in (
-        (f"{HERON} is best", f"{RUNNING} is best"),
-        (f"against {HERON}:", f"against {RUNNING}:"),
-        (f"more than {HERON})", f"more than {RUNNING})"),
-        (f"{HERON} ranks lower", f"{RUNNING} ranks lower"),
-        (f"{HERON} has no usable plan", f"{RUNNING} has no usable plan"),
-    ):
-        reason = reason.replace(before, after)
-    return reason

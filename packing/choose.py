@@ -21,7 +21,7 @@ from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner, Proposer
 from packing.planners.repacked import Repacked
 from packing.profile import Basis
-from packing.ranking import GAIN_WORTH_A_RESTART, HERON, Ranking
+from packing.ranking import GAIN_WORTH_A_RESTART, Ranking
 from packing.request import Request
 from packing.resources import describe_bytes
 from packing.search.budget import DEFAULT_BUDGET, Budget
@@ -39,6 +39,8 @@ __all__ = [
     "judge",
 ]
 
+HERON = "heron"
+"""Name of the candidate that came with the request: the plan that Heron would use without us."""
 CURRENT = "current"
 """Name of the running plan, when a request changes nothing."""
 LARGER = "+cpu"
@@ -77,6 +79,8 @@ class HeronPlan:
     plan: Plan | None
     failure: str = ""
     took_s: float = 0.0
+    name: str = HERON
+    """Of the candidate; another one for a plan that takes the place of Heron's."""
 
 
 def choose(
@@ -115,9 +119,11 @@ def choose(
     usable = [c for c in candidates if c.usable]
     if not usable:
         raise _no_plan(request, planners, candidates)
-    ranking = Ranking(request, usable[0], objective, enough)
+    barred = heron is not None and usable[0].planner == heron.name
+    ranking = Ranking(request, usable[0], objective, enough, barred)
     ranked = ranking.best_first(usable)
-    larger = list(_enlarged(ranked, ranking, request, goal, clock))
+    ours = [c for c in ranked if heron is None or c.planner != heron.name]
+    larger = list(_enlarged(ours, ranking, request, goal, clock))
     if larger:
         candidates += larger
         ranked = ranking.best_first([*ranked, *(c for c in larger if c.usable)])
@@ -206,11 +212,11 @@ def _enlarged(
     goal: Goal,
     clock: Callable[[], float],
 ) -> Iterator[Candidate]:
-    """Plans with more cores where containers limit them; not Heron's, which is its own."""
+    """Plans with more cores where containers limit them."""
     left = TO_ENLARGE
     for candidate in sorted(ranked, key=_unevenness):
         assured = ranking.assured(candidate)
-        if not left or candidate.planner == HERON or not assured:
+        if not left or not assured:
             continue
         if goal.objective == "throughput":
             wanted = float("inf")
@@ -288,8 +294,8 @@ def _unchanged(request: Request, goal: Goal, basis: tuple[Basis, ...]) -> Decisi
 
 def _from_heron(request: Request, heron: HeronPlan) -> Candidate:
     if heron.plan is None:
-        return Candidate(HERON, None, failure=heron.failure or "no plan", took_s=heron.took_s)
-    return replace(judge(HERON, heron.plan, request), took_s=heron.took_s)
+        return Candidate(heron.name, None, failure=heron.failure or "no plan", took_s=heron.took_s)
+    return replace(judge(heron.name, heron.plan, request), took_s=heron.took_s)
 
 
 def _reasons(

@@ -18,8 +18,6 @@ from packing.profile import draw_factors
 from packing.request import Request
 from packing.validation import STATED_PREFERENCES
 
-HERON = "heron"
-"""Name of the candidate that came with the request: the plan that Heron would use without us."""
 GAIN_WORTH_A_RESTART = 1.05
 """A plan that restarts survivors must sustain this much more than one that does not."""
 FRONT = 2
@@ -33,8 +31,18 @@ _Key = tuple[bool, bool, bool, int, Score]
 class Ranking:
     """Compares the usable candidates of one request."""
 
-    def __init__(self, request: Request, base: Candidate, objective: str, enough: Enough) -> None:
-        """Compare with `base`: Heron's own plan, or the first usable one without it."""
+    def __init__(
+        self,
+        request: Request,
+        base: Candidate,
+        objective: str,
+        enough: Enough,
+        barred: bool = False,
+    ) -> None:
+        """Compare with `base`: Heron's own plan, or the first usable one without it.
+
+        Where it is `barred`, plans that carry less than `base` rank below those that do not.
+        """
         self._request = request
         self._objective = objective
         self._enough = enough
@@ -45,9 +53,8 @@ class Ranking:
         self.base = self.with_intervals(base)
         assert base.prediction is not None
         self._against = reference(base.prediction)
-        # Heron's plan sets the bar where it came with the request and its load is known; how evenly
-        # requested CPU is spread says too little to rule a plan out.
-        self._barred = base.planner == HERON and base.sustained > 0
+        # How evenly requested CPU is spread says too little to rule a plan out.
+        self._barred = barred and base.sustained > 0
         self._assured_share = self._known_share()
 
     def best_first(self, candidates: list[Candidate]) -> list[Candidate]:

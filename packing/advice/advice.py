@@ -11,7 +11,7 @@ from packing.advice.rate_goal import RateGoal
 from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import NoParallelismHelps
 from packing.advice.trial import Trial
-from packing.choose import HERON, Candidate, HeronPlan, choose
+from packing.choose import Candidate, HeronPlan, choose
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError
 from packing.key_skew import KeyWeights, useful_parallelism
@@ -154,22 +154,18 @@ def _chosen(
         request = replace(request, container_count=own.plan.container_count)
     enough = Enough(goal.load_factor - 1.0, goal.demanded_probability or EVEN_CHANCE)
     decision = choose(
-        request, planners, HeronPlan(own.plan), objective, clock, enough=enough, budget=budget
-    )
-    # The plan that was found took the place of Heron's.
-    named = [
-        replace(c, planner=FOUND) if c.planner == HERON else c
-        for c in (decision.chosen, *decision.candidates)
-    ]
-    for candidate in named:
+        request, planners, HeronPlan(own.plan, name=FOUND), objective, clock, enough=enough,
+        budget=budget,
+    )  # fmt: skip
+    for candidate in (decision.chosen, *decision.candidates):
         predicted = candidate.prediction
         if predicted is None or not candidate.usable:
             continue
         cheap = predicted.cores <= own.prediction.cores * (1 + 1e-9)
         trial = replace(found, request=request, candidate=candidate)
         if cheap and predicted.containers <= own.prediction.containers and trial.holds:
-            return trial, tuple(named[1:])
-    return replace(found, candidate=own), tuple(named[1:])
+            return trial, decision.candidates
+    return replace(found, candidate=own), decision.candidates
 
 
 def _steps(

@@ -48,7 +48,7 @@ class SearchPlans:
         of `search`, with what more moves would have gained, and the others of `search_repack`.
         """
         if request.current is not None:
-            yield from proposals(request, goal.enough.load_factor)
+            yield from proposals(request, goal.enough.load_factor, goal.budget)
             return
         stated = RequestedPack(request)
         if len(stated.classes.component) * stated.containers > LARGEST_STATE:

@@ -15,6 +15,7 @@ from packing.plan import Plan
 from packing.planners.repacked import Repacked, Step
 from packing.planners.repacking_problem import RequestedRepack, Room
 from packing.request import Request
+from packing.search.budget import DEFAULT_BUDGET, Budget
 from packing.search.repack import (
     Judge,
     State,
@@ -38,23 +39,22 @@ FIRST_LOOKS = 2
 """States with moves after which it is clear whether any gain."""
 
 
-def repack(request: Request, enough: float = ENOUGH, steps: int | None = None) -> Repacked:
+def repack(request: Request, enough: float = ENOUGH, budget: Budget = DEFAULT_BUDGET) -> Repacked:
     """Answer an update: the least disturbing plan, or one whose moves are worth it.
 
     Moves are worth it where the load carried, as far as it is below `enough` times the offered
     one, rises by a twentieth, or by a quarter of the share of survivors that move if that is more.
-    `steps` is the annealing effort, by default that of a pack. Raises Infeasible when what starts
-    finds no room.
+    Raises Infeasible when what starts finds no room.
     """
     if request.changes_nothing:
         assert request.current is not None
         reason = "the request changes nothing, so the running plan stays as it is"
         return Repacked(request.current, request.current, (), 0, reason)
-    return _Answer(request, enough, steps).repacked
+    return _Answer(request, enough, budget).repacked
 
 
 def proposals(
-    request: Request, enough: float = ENOUGH, steps: int | None = None
+    request: Request, enough: float = ENOUGH, budget: Budget = DEFAULT_BUDGET
 ) -> Iterator[tuple[str, Plan | Repacked]]:
     """All that an update may be answered with, by name: "" for the answer of `repack`.
 
@@ -64,7 +64,7 @@ def proposals(
     if request.changes_nothing:
         yield "", repack(request)
         return
-    answer = _Answer(request, enough, steps)
+    answer = _Answer(request, enough, budget)
     found = answer.repacked
     yield "", found
     if found.taken:
@@ -76,7 +76,7 @@ def proposals(
 class _Answer:
     """The states that an update may lead to, and which is taken."""
 
-    def __init__(self, request: Request, enough: float, steps: int | None) -> None:
+    def __init__(self, request: Request, enough: float, budget: Budget) -> None:
         _refuse_other_set(request)
         self.requested = RequestedRepack(request)
         self._enough = enough
@@ -90,7 +90,7 @@ class _Answer:
         if self.start.sustained is not None:
             most = min(self.requested.ceiling, enough)
             if self.start.sustained * GAIN_WORTH_A_RESTART <= most:
-                self._states += _gaining(update, self.start, judge, most, steps)
+                self._states += _gaining(update, self.start, judge, most, budget)
         self._states = pareto(self._states)
         self._survivors = int(update.home.sum()) - sum(number for _, number in update.stops)
 
@@ -217,12 +217,14 @@ def _relieved(
 
 
 def _gaining(
-    update: Update, start: State, judge: Judge, enough: float, steps: int | None
+    update: Update, start: State, judge: Judge, enough: float, budget: Budget
 ) -> list[State]:
-    """States with more moves, as many as it takes to know what they gain."""
+    """States with more moves, as many as it takes to know what they gain and there is time for."""
     states: list[State] = []
-    for state in with_moves(update, start, judge, steps):
+    for state in with_moves(update, start, judge, budget.steps_factor):
         states.append(state)
+        if budget.stop():
+            break
         if len(states) == FIRST_LOOKS:
             best = max(found.sustained or 0.0 for found in states)
             if min(best, enough) < (start.sustained or 0.0) * GAIN_WORTH_A_RESTART:

@@ -170,18 +170,18 @@ def finds_room(update: Update) -> bool:
 
 
 def with_moves(
-    update: Update, start: State, judge: Judge, steps: int | None = None
+    update: Update, start: State, judge: Judge, steps_factor: float = 1.0
 ) -> Iterator[State]:
     """States with more moves that may carry more than `start`, from the furthest on.
 
     The first two say what nearly free moves gain, and what full containers gain by being relieved;
-    whoever finds that too little need not ask for the others, which are between.
+    whoever finds that too little need not ask for the others, which are between. `steps_factor` is
+    the work on each, over the usual.
     """
     kept = np.flatnonzero(start.counts.any(axis=0))
     problem = _open_columns(update, start.counts, kept)
     counts = start.counts[:, kept]
-    total = default_steps(problem) if steps is None else steps
-    each = int(total * STEPS_SHARE)
+    each = int(default_steps(problem) * STEPS_SHARE * steps_factor)
     scale = float(problem.traffic.max(initial=0.0))
     strength = update.strength[kept]
     loads = problem.loads(counts)[:, 0] / strength if problem.load.shape[1] else np.zeros(0)

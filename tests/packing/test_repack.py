@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,8 @@ from packing.profile import UNKNOWN, Profile, stream_key
 from packing.request import Request
 from packing.resources import GIB, Resources
 from packing.scheduler import rules_for
+from packing.search import kernel
+from packing.search.budget import BUDGETS, DEFAULT_BUDGET, Budget
 from packing.search.repack import State, knee, pareto
 from packing.topology import Grouping
 from packing.validation import PREFERENCES, Rule, violations
@@ -508,6 +511,29 @@ def test_the_headroom_asked_for_says_how_much_load_is_worth_a_restart() -> None:
 
     assert taken(0.2) == 0
     assert taken(100.0) > 0
+
+
+def test_effort_is_work_on_moves_and_time_that_is_over_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worked: list[int] = []
+    anneal = kernel.anneal
+
+    def counted(*args: Any) -> Any:
+        worked.append(args[3])
+        return anneal(*args)
+
+    monkeypatch.setattr(kernel, "anneal", counted)
+
+    def steps(budget: Budget) -> int:
+        worked.clear()
+        repack(crowded(), budget=budget)
+        return sum(worked)
+
+    usual = steps(DEFAULT_BUDGET)
+    assert steps(BUDGETS["quick"]) < 0.5 * usual
+    assert steps(BUDGETS["thorough"]) > 4 * usual
+    assert 0 < steps(DEFAULT_BUDGET.until(lambda: True)) < usual
 
 
 def state(moves: int, sustained: float, local: float = 0.0) -> State:

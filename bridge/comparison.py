@@ -22,6 +22,7 @@ from packing.model import Prediction
 from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Intervals
 from packing.objective import ENOUGH, Enough
+from packing.plan import Plan
 from packing.planners import Planner
 from packing.planners.repacked import Repacked
 from packing.request import Request
@@ -58,8 +59,8 @@ class Update:
     """What is wanted, by component; those that are not named keep what they have."""
     container_count: int | None = None
     """None: not stated."""
-    running: Path | None = None
-    """Plan file of what runs; None: the plan that a live topology runs under."""
+    running: Plan | Path | None = None
+    """What runs, or its plan file; None: the plan that a live topology runs under."""
 
 
 def request_for(
@@ -79,9 +80,9 @@ def request_for(
     )
     if update is None:
         return request
-    running = workload.running
-    if update.running is not None:
-        running = load_plan(update.running, workload.topology)
+    running = update.running or workload.running
+    if isinstance(running, Path):
+        running = load_plan(running, workload.topology)
     if running is None:
         raise InvalidRequest(
             f"of {workload.name} nothing is known to run, so there is nothing to update; name the "

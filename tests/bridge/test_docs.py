@@ -27,7 +27,7 @@ def test_library_examples_run(
     (tmp_path / name).write_text(workload)
     scope: dict[str, Any] = {}
     examples = blocks("library.md", "python")
-    assert len(examples) == 4
+    assert len(examples) == 5
     for i, example in enumerate(examples):
         exec(compile(example, f"library.md, example {i + 1}", "exec"), scope)
     page = (tmp_path / "report.html").read_text()
@@ -38,6 +38,11 @@ def test_library_examples_run(
     assert scope["faster"].prediction.sustainable_load_factor == pytest.approx(
         scope["found"].prediction.sustainable_load_factor / 1.5, rel=0.05
     )
+    updated = scope["update"]
+    assert updated.plan.parallelism == {**scope["found"].plan.parallelism, "count": 12}
+    assert updated.decision.chosen.disruption.started_instances == 4
+    (told,) = [c.repacked.reason for c in updated.decision.candidates if c.repacked is not None]
+    assert told in printed
     assert scope["found"]._repr_html_().startswith("<iframe")
 
 

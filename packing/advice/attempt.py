@@ -49,6 +49,11 @@ class Attempt:
             answer = error
         return Attempt(name, request, answer, goal, truth)
 
+    @property
+    def containers(self) -> int:
+        """Of the plan; 0 without one."""
+        return self.answer.container_count if isinstance(self.answer, Plan) else 0
+
     @cached_property
     def usable(self) -> bool:
         """Whether there is a plan that could be deployed."""

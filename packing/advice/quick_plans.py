@@ -21,10 +21,10 @@ from packing.planners.round_robin import round_robin
 from packing.planners.stream_affinity import stream_affinity
 from packing.request import Request
 
-PATIENCE = 3
-"""Numbers of containers in a row that do no better, after which no other is expected to."""
-MORE_PATIENCE = 5
-"""The same while it is the load that they do not carry."""
+PATIENCE = 5
+"""Numbers of containers in a row that carry no more, after which no other is expected to."""
+LATE_PATIENCE = 3
+"""The same where it is the latency or the probability that they miss."""
 FEW_INSTANCES = 60
 """Up to so many, every quick planner is asked for a fresh plan; beyond, the first that has one: the
 others take long, and one container more does as well."""
@@ -76,15 +76,21 @@ class QuickPlans:
     ) -> Trial:
         found: Attempt | None = None
         needless = 0
+        chosen = 0
         for count in container_counts(self.request, self.goal, parallelism):
+            if count is not None and count <= chosen:
+                continue
             attempt = self._attempted(parallelism, count, planners)
             better = found is None or attempt.merit > found.merit
             if found is None or better:
                 found = attempt
+            if count is None and self.request.current is not None and not attempt.carries:
+                # What is too weak in the number that the planner chose is weaker in fewer.
+                chosen = attempt.containers
             needless = 0 if better else needless + 1
             if found.holds or attempt.instances_limit:
                 break
-            if needless >= (PATIENCE if attempt.carries else MORE_PATIENCE):
+            if needless >= (LATE_PATIENCE if attempt.carries else PATIENCE):
                 break
         assert found is not None
         return found.trial

@@ -16,7 +16,7 @@ import numpy as np
 
 from packing.advice.no_help import no_parallelism_helps
 from packing.advice.offered import check_known, spout_rates
-from packing.advice.quick_plans import ANEW, PATIENCE, QUICKEST_FIRST, QuickPlans
+from packing.advice.quick_plans import ANEW, QUICKEST_FIRST, QuickPlans
 from packing.advice.rate_goal import RateGoal
 from packing.advice.thread_bounds import ROUNDING, Asked, likely_bounds, thread_bounds
 from packing.advice.trial import Trial
@@ -24,18 +24,26 @@ from packing.errors import Infeasible, InvalidRequest
 from packing.infeasibility import why_no_plan
 from packing.model.demand import Needs, place
 from packing.model.saturation import STREAM_MANAGER_CORES, quotas
+from packing.model.uncertainty import DRAWS
 from packing.planners import Planner
 from packing.request import Request
 from packing.topology import Kind
 
 GROWTH_ROUNDS = 40
 """Plans that are corrected before the search gives up."""
+PATIENCE = 3
+"""Corrections in a row that do not help, after which nothing is expected to."""
 LEAST_GAIN = 1.002
 """A correction that raises what is carried by less has not helped."""
 MOST_TRIED = 200
 """Plans that one search asks for; small topologies take a few, and most large ones too."""
 SPARE_STEP = 1.15
-"""Spare capacity is raised by this where a latency or a probability is missed."""
+"""Spare capacity is raised by this where a latency or a probability is missed, then by its square,
+its cube and so on."""
+LEAST_MISSED = 0.02
+"""Likelihood that is added at least where the probability is missed."""
+SURE = 1.0 - 1.5 / DRAWS
+"""More is not told apart."""
 MOST_SPARE = 4.0
 """Of the headroom's capacity, for a latency: with that little to do nothing queues any more."""
 LEAST_LATENCY_GAIN = 1.02
@@ -79,19 +87,25 @@ class Sizing:
     def _tired(self) -> bool:
         return self.plans.tried >= self.most_tried or self.stop()
 
+    @property
+    def _content(self) -> bool:
+        """Whether what is left to take away is not worth more plans."""
+        return self.plans.tried >= self.most_tried / 2 or self.stop()
+
     def at(self, goal: RateGoal, most_tried: int = MOST_TRIED) -> Sizing:
         """The same for another goal, roughly: what moves is not looked at."""
         planners = QUICKEST_FIRST if self.request.current is None else ANEW
         return Sizing(self.request, goal, self.stop, most_tried, planners)
 
-    def bounds(self, spare: float = 1.0) -> dict[str, int]:
-        """What threads alone require, with `spare` times the headroom's capacity, and with the
-        probability asked for at `spare` times the rate."""
+    def bounds(self, spare: float = 1.0, likelihood: float | None = None) -> dict[str, int]:
+        """What threads alone require, with `spare` times the headroom's capacity, and at `spare`
+        times the rate with a likelihood: if not given, the probability asked for."""
         found = thread_bounds(self._asked, self.goal.load_factor * spare, self.least)
-        demanded = self.goal.demanded_probability
-        if demanded > 0:
+        if likelihood is None:
+            likelihood = self.goal.demanded_probability
+        if likelihood > 0:
             load = spare * self.plans.thread_load(found)
-            found = likely_bounds(self._asked, load, demanded, found)
+            found = likely_bounds(self._asked, load, likelihood, found)
         return found
 
     def smallest(self) -> Trial:
@@ -104,13 +118,14 @@ class Sizing:
 
     def _grown(self) -> Trial:
         """A parallelism that holds; what is too weak grows, and what helps nothing is named."""
-        spare, needless = 1.0, 0
-        parallelism = self.bounds()
+        spare, spared, needless = 1.0, 0, 0
+        likelihood = self.goal.demanded_probability
+        parallelism = carrying = self.bounds()
         best: Trial | None = None
         for _ in range(GROWTH_ROUNDS):
             trial = self.plans.best(parallelism)
             if trial.holds:
-                return trial if spare == 1.0 else self._least_spare(spare, trial)
+                return trial if spare == 1.0 else self._least_spare(spare, carrying, trial)
             if not trial.candidate.usable:
                 raise Infeasible(why_no_plan(trial.request) or trial.candidate.failure)
             late = best is not None and best.carries and not best.in_time
@@ -128,21 +143,28 @@ class Sizing:
                     f"{sum(parallelism.values())} instances, carries {best.carried:.2f} times the "
                     f"rate, and {self.goal.load_factor:.2f} are asked for"
                 )
-            if trial.carries and trial.let_through:
-                spare *= max(SPARE_STEP, self._missing(trial))
-                raised = self.bounds(spare)
+            if trial.carries and trial.let_through and trial.in_time and likelihood < SURE:
+                # Threads first: what containers spoil comes on top.
+                missed = self.goal.demanded_probability - trial.probability
+                likelihood = min(likelihood + max(missed, LEAST_MISSED), SURE)
+                parallelism = _at_least(parallelism, self.bounds(spare, likelihood))
+            elif trial.carries and trial.let_through:
+                spared += 1
+                spare *= max(SPARE_STEP**spared, self._missing(trial))
+                parallelism = _at_least(parallelism, self.bounds(spare, likelihood))
             else:
-                raised = self._raised(trial)
-            parallelism = {name: max(n, raised[name]) for name, n in parallelism.items()}
+                parallelism = _at_least(parallelism, self._raised(trial))
+                carrying = parallelism if spare == 1.0 else carrying
         assert best is not None
         raise no_parallelism_helps(best)
 
-    def _least_spare(self, high: float, trial: Trial) -> Trial:
-        """The plan with the least spare capacity that holds, alike for all components."""
+    def _least_spare(self, high: float, carrying: Mapping[str, int], trial: Trial) -> Trial:
+        """The plan with the least spare capacity that holds, alike for all components; none gets
+        fewer instances than in a parallelism that carries the load."""
         low = 1.0
         while high / low > SPARE_WIDTH and not self._tired:
             middle = math.sqrt(low * high)
-            fewer = self._best_or_none(self.bounds(middle))
+            fewer = self._with_less(trial, _at_least(carrying, self.bounds(middle)))
             if fewer is not None and fewer.holds:
                 trial, high = fewer, middle
             else:
@@ -242,7 +264,7 @@ class Sizing:
         """By halves between a number that holds and one that does not."""
         parallelism = trial.parallelism
         low, high = least - 1, parallelism[name]
-        while high - low > 1 and not self._tired:
+        while high - low > 1 and not self._content:
             # Mostly nothing can be taken away: look there first.
             middle = high - 1 if high == parallelism[name] else (low + high) // 2
             fewer = self._with_less(trial, {**parallelism, name: middle})
@@ -272,3 +294,7 @@ class Sizing:
             return self.plans.best(parallelism)
         except (Infeasible, InvalidRequest):
             return None
+
+
+def _at_least(parallelism: Mapping[str, int], least: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(n, least[name]) for name, n in parallelism.items()}

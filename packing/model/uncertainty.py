@@ -416,18 +416,37 @@ class _Evaluated:
     @cached_property
     def sustainable(self) -> Floats:
         """Load factor at which the first server is full."""
-        t, predicted = self.truth, self.point.sustainable_load_factor
-        assert predicted is not None
-        # What scales is what containers carry; threads keep up or not, whatever is packed where.
-        calm = np.minimum(_scaled(self._carried(self.calm), predicted), self._threads)
-        return np.where(t.diverged, 0.0, calm * _residual(t.draws, 2, t.error.capacity))
+        t = self.truth
+        weakest = min((x.factor for x in self.point.limits if x.component is None), default=np.inf)
+        carried = _scaled(self._carried(self.calm), weakest * self._of_prediction)
+        carried = np.minimum(carried, self._instances)
+        return np.where(t.diverged, 0.0, carried * _residual(t.draws, 2, t.error.capacity))
+
+    @property
+    def _of_prediction(self) -> float:
+        """What is sustainable over the factor of the first limit: in back-pressure limits are those
+        with fewer packets."""
+        predicted, limits = self.point.sustainable_load_factor, self.point.limits
+        first = limits[0].factor if limits else 0.0
+        return (predicted or 0.0) / first if first > 0 else 1.0
 
     @cached_property
-    def _threads(self) -> Floats:
-        """Load factor at which the busiest executing thread is full."""
-        busiest = (self.truth.thread * self.largest_share).max(axis=1)
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.where(busiest > 0, 1.0 / busiest, np.inf))
+    def _instances(self) -> Floats:
+        """Load factor at which the first executing thread or gateway is full.
+
+        The weakest gateway has more to do by as much as tuples are more and Heron's costs higher.
+        """
+        t = self.truth
+        busiest = (t.thread * self.largest_share).max(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.where(busiest > 0, 1.0 / busiest, np.inf)
+            for limit in self.point.limits:
+                if limit.component is not None and limit.container is None:
+                    v = t.structure.topology.position[limit.component]
+                    tuples = t.executed[:, v] + t.emit[:, v]
+                    load = tuples / tuples[0] * t.instance_costs
+                    found = np.fmin(found, limit.factor * self._of_prediction / load)
+        return np.asarray(found)
 
     def _rising(
         self,
@@ -453,8 +472,8 @@ class _Evaluated:
         assert point.latency is not None
         assert point.delivered_load_factor is not None and point.throughput_per_s is not None
         calm = self.sustainable
-        pressed = self._carried(self.pressed) * _residual(t.draws, 2, t.error.capacity)
-        pressed = np.where(t.diverged, 0.0, pressed)
+        pressed = np.minimum(self._carried(self.pressed), self._instances)
+        pressed = np.where(t.diverged, 0.0, pressed * _residual(t.draws, 2, t.error.capacity))
         delivered = np.where(calm < 1.0, np.minimum(1.0, np.maximum(calm, pressed)), 1.0)
         latency_s = self._latency(delivered, calm < 1.0)
         if point.latency.complete_s is not None:
@@ -486,7 +505,7 @@ class _Evaluated:
         )
 
     def _carried(self, packets: _Packets) -> Floats:
-        """Load factor at which the first server is full."""
+        """Load factor at which the first container, stream manager or the host is full."""
         t = self.truth
         with np.errstate(divide="ignore", invalid="ignore"):
             found = np.stack(
@@ -499,7 +518,6 @@ class _Evaluated:
                         (STREAM_MANAGER_CORES - packets.of_managers)
                         / (self.manager_rising + packets.manager_slope)
                     ),
-                    self._threads,
                 )
             ).min(axis=0)
             if t.runtime.host_cores is not None:

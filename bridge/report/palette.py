@@ -45,8 +45,8 @@ p{margin:4px 0 10px;max-width:75ch;overflow-wrap:anywhere}
 .tile{border:1px solid var(--line);border-radius:6px;padding:6px 12px;background:var(--panel)}
 .tile b{display:block;font-size:19px;line-height:1.3}.tile span{color:var(--soft);font-size:13px}
 .wide{overflow-x:auto;margin:6px 0 10px}
-table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums}
-th,td{padding:4px 10px 4px 0;text-align:right;border-bottom:1px solid var(--line);
+table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
+th,td{padding:4px 8px 4px 0;text-align:right;border-bottom:1px solid var(--line);
 vertical-align:top;white-space:nowrap}
 th{color:var(--soft);font-weight:600}
 .t,.t th{text-align:left}td.long{overflow-wrap:anywhere;white-space:normal;min-width:9em}

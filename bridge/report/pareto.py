@@ -181,10 +181,13 @@ def _plot(decision: Decision, cost: _Cost, goal: _Goal) -> Markup | None:
     told = f"Better is to the left and {direction}."
     if weighed is not None:
         name, moves = weighed
-        told += (
-            f" Diamonds: what {name} found for rising numbers of moves. The filled one is what it "
-            f"took: {moves.reason}."
-        )
+        if len(moves.curve) > 1:
+            told += (
+                f" Diamonds: what {name} found for rising numbers of moves. The filled one is what "
+                f"it took: {moves.reason}."
+            )
+        else:
+            told += f" Of {name}: {moves.reason}."
     return element(
         "figure",
         picture(WIDTH, HEIGHT, f"{cost.name} against {goal.name}", *frame.drawn(), *parts),

@@ -62,6 +62,9 @@ class Judged:
         )  # fmt: skip
         observed = self._observed(seen)
         stated = sum(observed.tuples_per_s[name] for name in self._spouts())
+        if not stated:
+            # Nothing got through: the next look tells more.
+            return None
         if not self.source_told and observed.symptoms:
             stated = 0.0
         rate_per_s = observed_rate(stated, request, observed)

@@ -15,7 +15,8 @@ final class PredictionSummary {
   }
 
   /**
-   * Planner, containers and prediction, each against Heron's own where that is known.
+   * Planner, containers, prediction, and at an update what restarts; each against Heron's own where
+   * that is known.
    *
    * @param containers of the plan in the answer
    * @param heronContainers of Heron's own plan; 0: there is none
@@ -27,8 +28,10 @@ final class PredictionSummary {
     if (heronContainers > 0) {
       line.append(" (Heron: ").append(heronContainers).append(')');
     }
-    Prediction chosen = prediction(report, report.getChosen());
-    Prediction heron = prediction(report, HERON);
+    Candidate ours = candidate(report, report.getChosen());
+    Candidate theirs = candidate(report, HERON);
+    Prediction chosen = ours.getPrediction();
+    Prediction heron = theirs.getPrediction();
     if (chosen.hasSustainableLoadFactor()) {
       line.append(", carries ").append(factor(chosen)).append(" the offered load");
       if (heron.hasSustainableLoadFactor()) {
@@ -41,16 +44,24 @@ final class PredictionSummary {
         line.append(" (Heron: ").append(percent(heron)).append(')');
       }
     }
+    if (ours.hasDisruption()) {
+      int restarts = ours.getDisruption().getMovedInstances();
+      line.append(", restarts ").append(restarts).append(" running instance")
+          .append(restarts == 1 ? "" : "s");
+      if (theirs.hasDisruption()) {
+        line.append(" (Heron: ").append(theirs.getDisruption().getMovedInstances()).append(')');
+      }
+    }
     return line.toString();
   }
 
-  private static Prediction prediction(Report report, String planner) {
+  private static Candidate candidate(Report report, String planner) {
     for (Candidate candidate : report.getCandidatesList()) {
       if (candidate.getPlanner().equals(planner)) {
-        return candidate.getPrediction();
+        return candidate;
       }
     }
-    return Prediction.getDefaultInstance();
+    return Candidate.getDefaultInstance();
   }
 
   private static String factor(Prediction prediction) {

@@ -40,6 +40,7 @@ import java.util.logging.Logger;
 import org.heronbridge.driver.DealingPacking;
 import org.heronbridge.driver.Topologies;
 import org.heronbridge.wire.PackRequest;
+import org.heronbridge.wire.PlanResponse;
 import org.heronbridge.wire.PlanningContext;
 import org.heronbridge.wire.RepackRequest;
 import org.junit.jupiter.api.AfterEach;
@@ -193,6 +194,19 @@ class BridgePackingTest {
       assertEquals(Plans.sideBySide(), ordered(plan));
       assertEquals(0, bridge.repacks.get(0).getContainerCount());
       assertEquals(Map.of(), bridge.repacks.get(0).getComponentDeltasMap());
+    }
+  }
+
+  @Test
+  void whatAnUpdateRestartsIsSaid() throws Exception {
+    PlanResponse.Builder told = TestBridge.response(Plans.sideBySide()).toBuilder();
+    told.getReportBuilder().getCandidatesBuilder(0).getDisruptionBuilder().setMovedInstances(4);
+    told.getReportBuilder().getCandidatesBuilder(1).getDisruptionBuilder().setMovedInstances(1);
+    try (TestBridge bridge = TestBridge.start().answering(context -> told.build())) {
+      repack(bridge, Plans.dealt(2, 2, 2), 0, Map.of());
+      assertLine(Level.INFO, "heron-bridge: repack WordCount: planner stream_affinity, .*,"
+          + " cross traffic 62 % \\(Heron: 91 %\\), restarts 1 running instance \\(Heron: 4\\),"
+          + " \\d+ ms");
     }
   }
 

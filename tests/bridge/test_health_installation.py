@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge import flat_yaml
 from bridge.cli import main
@@ -328,3 +330,55 @@ def test_the_core_package_is_what_herons_files_say(heron: HeronInstallation) -> 
         "heron.package.core.uri: hdfs://a/core.tar.gz\n"
     )
     assert core_package(yarn(heron)).path is None
+
+
+LISTED = "listed"
+ENTRIES = st.sampled_from(
+    [
+        "# a comment",
+        "",
+        "scalar: 1",
+        'quoted: "a # b"',
+        "nothing:",
+        "folded: >\n  some\n  words\n",
+        "plain: one\n  two",
+        "flow: [1,\n  2]",
+        "nested:\n  x: 1\n  # inside\n  y: {z: 2}",
+        "items:\n- 1\n-   x: 2\n    y: 3\n",
+        "deep:\n  - - 1\n    - 2\n  # behind\n",
+    ]
+)
+LISTS = st.sampled_from(
+    [
+        f"{LISTED}:",
+        f"{LISTED}:\n  # none\n",
+        f"{LISTED}:\n  - a",
+        f"{LISTED}:\n- a\n# between\n- b   # why",
+        f"{LISTED}:\n    - a\n\n    - b",
+    ]
+)
+
+
+@given(
+    st.lists(ENTRIES, max_size=6, unique=True),
+    LISTS,
+    st.lists(ENTRIES, max_size=6, unique=True),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_is_added_can_be_taken_away_and_nothing_else_changes(
+    before: list[str], listed: str, after: list[str], line_end: str
+) -> None:
+    known = {entry.partition(":")[0] for entry in before if ":" in entry}
+    after = [e for e in after if ":" not in e or e.partition(":")[0] not in known]
+    text = "\n".join([*before, listed, *after, "end: 1", ""]).replace("\n", line_end)
+    held = flat_yaml.read(text)
+    items = held[LISTED] or []
+    assert isinstance(items, list)
+    added = flat_yaml.with_item(text, LISTED, "ours", "# by us")
+    added = flat_yaml.with_block(added, "ours", {"a.b": "c", "d": "on"}, "# by us")
+    assert flat_yaml.read(added) == held | {
+        LISTED: [*items, "ours"],
+        "ours": {"a.b": "c", "d": "on"},
+    }
+    gone = flat_yaml.without_block(flat_yaml.without_item(added, LISTED, "ours"), "ours", "# by us")
+    assert gone == text

@@ -143,7 +143,10 @@ def rescale(
 def prediction_to_json(
     prediction: Prediction, intervals: Intervals | None = None
 ) -> dict[str, Any]:
-    """A prediction with units in its keys; null for what is not known or not finite."""
+    """A prediction with units in its keys; null for what is not known or not finite.
+
+    `saturating_share` is the share of what may be in which spouts are held back.
+    """
     when = prediction.latency
     figures = {
         "sustainable_load_factor": prediction.sustainable_load_factor,
@@ -167,6 +170,7 @@ def prediction_to_json(
     found: dict[str, Any] = {key: _finite(value) for key, value in figures.items()}
     found["container_cpu_cores"] = [_finite(c) for c in prediction.container_cpu_cores.tolist()]
     found["intervals"] = None if intervals is None else intervals_to_json(intervals)
+    found["saturating_share"] = None if intervals is None else intervals.saturating_share
     found["memory"] = [_memory_to_json(component) for component in prediction.memory]
     found["risks"] = list(prediction.risks)
     return found
@@ -195,7 +199,7 @@ def outcome_to_json(scenario: Scenario, outcome: Outcome | Infeasible) -> dict[s
 
 
 def intervals_to_json(intervals: Intervals) -> dict[str, Any]:
-    """Quantiles by figure; each has the unit of its figure's name."""
+    """Quantiles by figure; each has the unit of its figure's name, null where it has no bound."""
     figures = {
         "sustainable_load_factor": intervals.sustainable_load_factor,
         "throughput_per_s": intervals.throughput_per_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +18,7 @@ from bridge.errors import Unreachable
 from packing.choose import Candidate, Decision
 from packing.errors import Infeasible, PackingError
 from packing.model.memory import ComponentMemory
+from packing.model.uncertainty import Interval
 from packing.planners.repacked import Repacked
 from packing.resources import GIB, describe_bytes
 from packing.scenario import Outcome, Scenario
@@ -252,18 +254,25 @@ def _outcome_figures(outcome: Outcome | Infeasible) -> tuple[str, ...]:
     p, spread = outcome.prediction, outcome.intervals
     if spread is None or p.latency is None or p.throughput_per_s is None:
         return (str(p.containers), "", "", "", "")
-    carried, mean = spread.sustainable_load_factor, spread.latency_mean_s
+    carried = spread.sustainable_load_factor
     return (
         str(p.containers),
         f"{p.sustainable_load_factor:.2f}x {carried.low:.2f}-{carried.high:.2f}",
         f"{p.throughput_per_s:.0f}",
-        f"{_milliseconds(p.latency.mean_s)} {_milliseconds(mean.low)}-{_milliseconds(mean.high)}",
+        f"{_milliseconds(p.latency.mean_s)} {_milliseconds_between(spread.latency_mean_s)}",
         _milliseconds(p.latency.p99_s),
     )
 
 
 def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.0f}" if seconds >= 0.01 else f"{1000 * seconds:.2g}"
+
+
+def _milliseconds_between(likely: Interval) -> str:
+    if math.isinf(likely.low):
+        return "open"
+    high = "open" if math.isinf(likely.high) else _milliseconds(likely.high)
+    return f"{_milliseconds(likely.low)}-{high}"
 
 
 def _limit(outcome: Outcome | Infeasible) -> str:
@@ -273,7 +282,18 @@ def _limit(outcome: Outcome | Infeasible) -> str:
     if p.sustainable_load_factor is None:
         return f"limit: {p.bottleneck}"
     after = f", then {p.runner_up}" if p.runner_up else ""
-    return f"limit: {p.bottleneck}{after}"
+    return f"limit: {p.bottleneck}{after}{_saturating(outcome)}"
+
+
+def _saturating(outcome: Outcome) -> str:
+    """How likely it is that spouts are held back, where some of the draws say so."""
+    spread = outcome.intervals
+    if spread is None or not 0.0 < spread.saturating_share < 1.0:
+        return ""
+    told = f"; saturates in {spread.saturating_share:.0%} of what may be"
+    if math.isinf(spread.latency_mean_s.high):
+        told += ", where latency has no bound"
+    return told
 
 
 def objective_option(command: Callable[..., Any]) -> Callable[..., Any]:

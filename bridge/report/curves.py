@@ -50,7 +50,7 @@ def load_curves(sweep: Sweep) -> Markup:
             _latency(sweep),
             "Mean time from emission to the end of execution at the sinks, with its 80 % interval, "
             "and the 99th percentile (dashed). The scale is logarithmic. Beyond what is carried, "
-            "buffers are full.",
+            "buffers are full; where that may be, the interval is open and reaches the upper edge.",
         ),
         class_="plots",
     )

@@ -15,7 +15,8 @@ What a draw scales, and what it leaves as predicted:
 - uneven shares of keyed streams: as predicted;
 - latency: each part of the predicted mean by how that part would change. Waits for the drain clock
   and sockets stay; execution of blocks, queueing and service follow the drawn times per tuple,
-  pooled per component; stalls follow the use of the quotas; full buffers drain at the drawn rate.
+  pooled per component; stalls follow the use of the quotas; full buffers drain at the drawn rate,
+  and have no bound where they are not predicted to be full.
 
 Every figure is scaled so that the draw in which nothing is off gives the prediction itself.
 """
@@ -83,7 +84,10 @@ NO_MODEL_ERROR = ModelError(0.0, 0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Interval:
-    """Quantiles of a figure; the truth lies from `low` to `high` with probability `level`."""
+    """Quantiles of a figure; the truth lies from `low` to `high` with probability `level`.
+
+    Infinite where the figure has no bound in so many draws: the interval is then open.
+    """
 
     low: float
     median: float
@@ -102,6 +106,10 @@ class Interval:
 class Intervals:
     """What a plan does under every draw; arrays have shape (draws,).
 
+    Latency is infinite in the draws that hold spouts back although the prediction does not, unless
+    the tuples in flight are limited: buffers are then full for as long as the load lasts, and how
+    long tuples wait in them has nothing to do with what is predicted.
+
     Row i of two plans is the same truth when both were made from the same `Factors`.
     """
 
@@ -116,13 +124,18 @@ class Intervals:
         return Interval.of(self.sustainable_draws)
 
     @property
+    def saturating_share(self) -> float:
+        """Share of the draws in which spouts are held back at the offered load."""
+        return float(np.mean(self.sustainable_draws < 1.0))
+
+    @property
     def throughput_per_s(self) -> Interval:
         """Tuples/s that the sinks execute."""
         return Interval.of(self.throughput_draws_per_s)
 
     @property
     def latency_mean_s(self) -> Interval:
-        """Mean from emission to the end of execution at the sinks."""
+        """Mean from emission to the end of execution at the sinks; may be open above."""
         return Interval.of(self.latency_mean_draws_s)
 
     @property
@@ -476,12 +489,14 @@ class _Evaluated:
         pressed = np.where(t.diverged, 0.0, pressed * _residual(t.draws, 2, t.error.capacity))
         delivered = np.where(calm < 1.0, np.minimum(1.0, np.maximum(calm, pressed)), 1.0)
         latency_s = self._latency(delivered, calm < 1.0)
+        unbounded = t.diverged if calm[0] < 1.0 else t.diverged | (calm < 1.0)
         if point.latency.complete_s is not None:
             way_back_s = point.latency.complete_s - point.latency.mean_s
             cap = self._pending_cap(latency_s + way_back_s)
             # Full buffers hold just what may be in flight: that is no cap below what is delivered.
             capped = cap < delivered * (1.0 - CLOSE)
             delivered = np.where(capped, cap, delivered)
+            unbounded = t.diverged | (unbounded & ~capped)
             latency_s = np.where(
                 capped, self._latency(delivered, np.zeros_like(t.diverged)), latency_s
             )
@@ -500,7 +515,7 @@ class _Evaluated:
         return Intervals(
             calm[1:],
             _scaled(t.input[:, sinks].sum(axis=1) * delivered, point.throughput_per_s)[1:],
-            _scaled(np.where(t.diverged, np.inf, latency_s), point.latency.mean_s)[1:],
+            np.where(unbounded, np.inf, _scaled(latency_s, point.latency.mean_s))[1:],
             share[1:],
         )
 

@@ -26,6 +26,24 @@ from .build import chain, plan, topology
 NAMES = ("spout", "b1")
 
 
+@pytest.mark.parametrize("runs", [False, True])
+def test_another_number_of_containers_keeps_what_was_prepared(runs: bool) -> None:
+    of = chain(2, 4)
+    running = plan(of, {1: ["spout", "b1", "b1"], 2: ["spout", "b1", "b1"]})
+    request = Request(of, Constraints(container_count=2), profile=Profile({"spout": 5.0}))
+    if runs:
+        request = replace(request, current=running, deltas={"b1": 2})
+    other = request.with_containers(3)
+    assert other.stated_container_count == 3 and request.stated_container_count != 3
+    assert other.prepared is request.prepared
+    afresh = replace(other)
+    assert other == afresh and other.target == afresh.target
+    assert other.parallelism == afresh.parallelism
+    assert request.with_containers(None).stated_container_count == request.stated_container_count
+    with refused("13 containers were asked for"):
+        replace(request, current=running, deltas={}).with_containers(13)
+
+
 def refused(text: str) -> Any:
     return pytest.raises(InvalidRequest, match=re.escape(text))
 

@@ -17,6 +17,7 @@ from packing.model.uncertainty import (
     Interval,
     Intervals,
     ModelError,
+    Truth,
     probability_better,
     spread,
 )
@@ -199,6 +200,70 @@ def test_latency_draws_lie_near_what_each_drawn_profile_gives(rate: float) -> No
         assert each.latency is not None
         exact.append(each.latency.mean_s)
     assert np.median(np.abs(found.latency_mean_draws_s / np.array(exact) - 1)) < 0.05
+
+
+def sustainable(rate: float) -> float:
+    factor = predict_placed(structure(OF, times(LOAD, rate)), SPREAD_OUT, False, COSTS)
+    assert factor.sustainable_load_factor is not None
+    return factor.sustainable_load_factor
+
+
+def test_latency_has_no_bound_in_draws_that_hold_spouts_back() -> None:
+    just_carried = times(LOAD, sustainable(1.0) / 1.1)
+    _, found = evaluated(relative_sd=0.1, profile=just_carried)
+    held_back = found.sustainable_draws < 1.0
+    assert 0.1 < found.saturating_share == np.mean(held_back) < 0.5
+    assert np.array_equal(np.isinf(found.latency_mean_draws_s), held_back)
+    assert found.latency_mean_s.high == np.inf and found.latency_mean_s.low < 0.1
+    _, calm = evaluated(relative_sd=0.1, profile=times(LOAD, 0.2))
+    assert calm.saturating_share == 0.0 and calm.latency_mean_s.high < 0.1
+
+
+def test_a_limit_of_pending_tuples_bounds_latency_when_spouts_are_held_back() -> None:
+    just_carried = times(LOAD, sustainable(1.0) / 1.1)
+    limited = Runtime(acking=True, max_spout_pending=500)
+    _, found = evaluated(relative_sd=0.1, profile=just_carried, runtime=limited)
+    assert found.saturating_share > 0.1
+    assert np.isfinite(found.latency_mean_draws_s).all()
+
+
+def test_a_gateway_that_limits_does_not_vary_with_the_users_code() -> None:
+    # Small packets keep gateways of bolts busy; user code is far from limiting anything.
+    costs = replace(COSTS, packet_in_s=3e-3)
+    known = with_spread(Profile({"spout": 500.0}, {"spout": 0.0, "b1": 2e-4, "b2": 1e-5}), 0.0)
+    doubtful = {("service_s", "b1"): Origin(Source.MEASURED, 0.3)}
+    load = replace(known, origin={**known.origin, **doubtful})  # type: ignore[dict-item]
+    large = plan(OF, {1: ["spout", "spout", "b1", "b1", "b1", "b2", "b2"]},
+                 container=Resources(16.0, 8 * GIB, 8 * GIB))  # fmt: skip
+    prepared = structure(OF, load)
+    point = predict_placed(prepared, large, False, costs)
+    assert point.bottleneck == "gateway of b2"
+    factors = draw_factors(load, OF, DRAWS, SEED)
+    found = spread(prepared, large, factors, costs=costs, error=NO_MODEL_ERROR)
+    assert found is not None
+    assert found.sustainable_draws == pytest.approx(point.sustainable_load_factor)
+
+
+@pytest.mark.parametrize("grouping", [Grouping.SHUFFLE, Grouping.ALL])
+def test_one_truth_serves_every_parallelism(grouping: Grouping) -> None:
+    few = topology({"spout": 1, "b1": 1, "b2": 1}, [("spout", "b1", grouping), ("b1", "b2")])
+    more = few.with_parallelism({"spout": 1, "b1": 3, "b2": 2})
+    load = with_spread(LOAD, 0.2, few)
+    factors = draw_factors(load, few, DRAWS, SEED)
+    placed = plan(more, {1: ["spout", "b1", "b1"], 2: ["b1", "b2", "b2"]}, container=SIZE)
+    shared = Truth(structure(few, load), factors, COSTS, Runtime()).at(structure(more, load))
+    own = Truth(structure(more, load), factors, COSTS, Runtime())
+    assert np.array_equal(shared.thread_load, own.thread_load)
+    one, other = shared.spread(placed), own.spread(placed)
+    assert one is not None and other is not None
+    for field in ("sustainable_draws", "throughput_draws_per_s", "latency_mean_draws_s"):
+        assert np.array_equal(getattr(one, field), getattr(other, field)), field
+    point = predict_placed(structure(more, load), placed, False, COSTS)
+    alone = shared.sustainable_draws(placed, False, point)
+    assert alone is not None and np.array_equal(alone, one.sustainable_draws)
+    # Wherever instances run, their threads are in the way of more.
+    instances = np.array([1.0, 3.0, 2.0])
+    assert np.all(one.sustainable_draws <= 1 / (own.thread_load / instances).max(axis=1) + 1e-9)
 
 
 def test_a_fading_loop_agrees_and_a_diverging_draw_carries_nothing() -> None:

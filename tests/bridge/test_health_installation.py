@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge import flat_yaml
@@ -359,6 +359,7 @@ LISTS = st.sampled_from(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(ENTRIES, max_size=6, unique=True),
     LISTS,

@@ -40,7 +40,8 @@ EXPLANATIONS = {
     "mean": "Mean, p99: latency.",
     "cross": "Cross: share of tuples between containers.",
     "balance": "Balance: load of the fullest container over the mean.",
-    "restarts": "Restarts: running instances that would restart.",
+    "restarts": "Restarts: running instances that would restart, in another container or under "
+    "another task id.",
     "unbeaten": "Unbeaten: no other plan is as good in everything, which are containers, cores, "
     "RAM, load carried, mean latency, cross traffic, restarts and preferences.",
 }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.report.axes import HEIGHT, LEFT, WIDTH, Axis, Frame, around
 from bridge.report.curves import duration, seconds_mark, times
-from bridge.report.markup import Markup, element, joined, label, number, picture, tip
+from bridge.report.markup import Markup, element, joined, label, picture, tip
+from bridge.report.moves import moves_caption, moves_curve, weighed_moves
 from packing.choose import Candidate, Decision
 from packing.model import Prediction
 from packing.pareto import pareto
-from packing.planners.repacked import Repacked, Step
+from packing.planners.repacked import Step
 
 SAME = 13.0
 """Points that are nearer than this in both directions are drawn as one."""
@@ -132,34 +133,19 @@ def _plot(decision: Decision, cost: _Cost, goal: _Goal) -> Markup | None:
     found = _points(decision, cost, goal)
     if not found:
         return None
-    weighed = _weighed(decision) if (cost, goal) == (MOVED, CARRIED) else None
-    steps = () if weighed is None else _known(weighed[1])
+    weighed = weighed_moves(decision) if cost is MOVED else None
+    steps = () if weighed is None or goal is not CARRIED else weighed[1].curve
     frame = _frame(found, steps, cost, goal)
-    groups: list[tuple[float, float, list[_Point]]] = []
-    for point in found:
-        x, y = frame.at(point.cost, point.value)
-        near = next((g for g in groups if abs(g[0] - x) < SAME and abs(g[1] - y) < SAME), None)
-        if near is None:
-            groups.append((x, y, [point]))
-        else:
-            near[2].append(point)
-    parts: list[str] = []
+    parts: list[Markup] = []
     front = sorted({(p.cost, p.value) for p in found if p.front})
     if len(front) > 1:
         parts.append(frame.line(_stairs(front), "l1"))
-    if weighed is not None:
-        parts += _curve(frame, weighed[1], cost, goal)
+    if weighed is not None and steps:
+        parts += moves_curve(frame, weighed[1])
+    groups = _groups(frame, found)
     best = unbeaten(decision)
     taken = [(x - RADIUS, y, 2 * RADIUS) for x, y, _ in groups]
     for x, y, members in groups:
-        names = {point.candidate.planner for point in members}
-        classes = ["p"]
-        if names & best:
-            classes.append("front")
-        # Apart from the point, so that it is seen without its colour too.
-        ring = None
-        if decision.chosen.planner in names:
-            ring = element("circle", cx=x, cy=y, r=RADIUS + RING_GAP, class_="ring")
         told = ", ".join(str(point.number) for point in members)
         on_line = any(point.front for point in members)
         parts.append(
@@ -172,27 +158,42 @@ def _plot(decision: Decision, cost: _Cost, goal: _Goal) -> Markup | None:
                         for point in members
                     )
                 ),
-                element("circle", cx=x, cy=y, r=RADIUS, class_=" ".join(classes)),
-                ring,
+                *_marks(x, y, {p.candidate.planner for p in members}, best, decision),
                 label(*_free_place(x, y, 7.0 * len(told), on_line, taken), told, "b halo"),
             )
         )
     direction = "up" if goal.higher_is_better else "down"
-    told = f"Better is to the left and {direction}."
+    caption = f"Better is to the left and {direction}."
     if weighed is not None:
-        name, moves = weighed
-        if len(moves.curve) > 1:
-            told += (
-                f" Diamonds: what {name} found for rising numbers of moves. The filled one is what "
-                f"it took: {moves.reason}."
-            )
-        else:
-            told += f" Of {name}: {moves.reason}."
+        caption += moves_caption(*weighed)
     return element(
         "figure",
         picture(WIDTH, HEIGHT, f"{cost.name} against {goal.name}", *frame.drawn(), *parts),
-        element("figcaption", told),
+        element("figcaption", caption),
     )
+
+
+def _groups(frame: Frame, found: Sequence[_Point]) -> list[tuple[float, float, list[_Point]]]:
+    """Places of points, those together that would lie on each other."""
+    groups: list[tuple[float, float, list[_Point]]] = []
+    for point in found:
+        x, y = frame.at(point.cost, point.value)
+        near = next((g for g in groups if abs(g[0] - x) < SAME and abs(g[1] - y) < SAME), None)
+        if near is None:
+            groups.append((x, y, [point]))
+        else:
+            near[2].append(point)
+    return groups
+
+
+def _marks(
+    x: float, y: float, names: set[str], best: frozenset[str], decision: Decision
+) -> Iterable[Markup]:
+    """A point, filled where one of its candidates is unbeaten, ringed where one is chosen."""
+    yield element("circle", cx=x, cy=y, r=RADIUS, class_="p front" if names & best else "p")
+    if decision.chosen.planner in names:
+        # Apart from the point, so that it is seen without its colour too.
+        yield element("circle", cx=x, cy=y, r=RADIUS + RING_GAP, class_="ring")
 
 
 def _frame(found: Sequence[_Point], steps: Sequence[Step], cost: _Cost, goal: _Goal) -> Frame:
@@ -208,40 +209,6 @@ def _frame(found: Sequence[_Point], steps: Sequence[Step], cost: _Cost, goal: _G
         # Room to the left of those that move none.
         low -= 0.08 * (high - low)
     return Frame(Axis(low, high, cost.name, cost.told), up)
-
-
-def _weighed(decision: Decision) -> tuple[str, Repacked] | None:
-    """The planner that weighed moves against load, if any did."""
-    for candidate in decision.candidates:
-        if candidate.repacked is not None and _known(candidate.repacked):
-            return candidate.planner, candidate.repacked
-    return None
-
-
-def _known(found: Repacked) -> tuple[Step, ...]:
-    return tuple(step for step in found.curve if step.sustainable_load_factor is not None)
-
-
-def _curve(frame: Frame, found: Repacked, cost: _Cost, goal: _Goal) -> list[Markup]:
-    """What more moves would carry, as diamonds."""
-    places = [
-        (float(step.moved), float(step.sustainable_load_factor or 0.0)) for step in found.curve
-    ]
-    parts = [frame.line(places, "l2")] if len(places) > 1 else []
-    for i, (moved, carried) in enumerate(places):
-        x, y = frame.at(moved, carried)
-        parts.append(
-            element(
-                "g",
-                tip(f"{cost.told(moved)} {cost.name}: {goal.told(carried)}"),
-                element(
-                    "path",
-                    d=f"M{number(x)} {number(y - 12)}l12 12l-12 12l-12 -12Z",
-                    class_="step taken" if i == found.taken else "step",
-                ),
-            )
-        )
-    return parts
 
 
 def _free_place(

@@ -32,7 +32,7 @@ from packing.resources import GIB, MIB, describe_bytes
 from packing.scenario import Scenario
 from packing.topology import Component, Grouping, Kind, Stream, Topology
 from tests.packing.build import DATA, roomy
-from tests.packing.test_repack import crowded
+from tests.packing.test_repack import BUSY, crowded
 
 TOPOLOGIES = DATA / "topologies"
 HOSTILE = "<script>alert('1')</script>&\"x\" -->"
@@ -310,11 +310,11 @@ def test_plans_that_nothing_beats_are_told_and_filled() -> None:
     assert {name for name, said in told.items() if said} == best
 
 
-def crowded_update() -> Analysis:
+def crowded_update(profile: Profile = BUSY) -> Analysis:
     """An update of a plan of which one container is full, and which moves can relieve."""
     request = crowded()
     workload = Workload(
-        "crowded", request.topology, request.constraints, request.profile, running=request.current
+        "crowded", request.topology, request.constraints, profile, running=request.current
     )
     return analyse(workload, Wanted(Goal("throughput")), update=Update({"b2": 5}))
 
@@ -338,6 +338,13 @@ def test_an_update_shows_what_more_moves_would_carry() -> None:
     restarts = {c.planner: c.restarts for c in analysis.decision.candidates if c.usable}
     told = cells(html, "restarts")
     assert {name: int(told[name]) for name in restarts} == restarts
+
+
+def test_an_update_without_a_load_says_why_nobody_moves() -> None:
+    html = crowded_update(Profile()).html()
+    assert not shapes(html, "step")
+    told = "no survivor moves: what more moves would gain is not known"
+    assert f"Of search: {told}" in read(html).text
 
 
 def test_a_pack_shows_no_moves() -> None:

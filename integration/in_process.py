@@ -80,7 +80,8 @@ class InProcess:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             ["java", *JVM_FLAGS, *opened, "-cp", class_path, MAIN],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            text=True, encoding="utf-8",
         )  # fmt: skip
         lines = [*definition(topology, profile), f"factor {factor!r}", "end"]
         self._ask("\n".join(lines))

@@ -12,18 +12,18 @@ from bridge.conversion.predictions import disruption_to_message, prediction_to_m
 from bridge.conversion.reports import report_to_message
 from bridge.wire import packing_bridge_pb2 as wire
 from packing.advice import Advice, RateGoal
-from packing.advice.observation import Observation, Symptom, SymptomKind
-from packing.advice.rate_goal import HEADROOM
-from packing.advice.resolutions import (
+from packing.advice.actions import (
     COOLDOWN_S,
     UPDATE_PAUSE_S,
     Action,
     ActionKind,
     ActionOutcome,
     PastAction,
-    Resolutions,
     Timing,
 )
+from packing.advice.observation import Observation, Symptom, SymptomKind
+from packing.advice.rate_goal import HEADROOM
+from packing.advice.resolutions import Resolutions
 from packing.errors import InvalidRequest
 from packing.objective import Enough
 from packing.topology import Topology

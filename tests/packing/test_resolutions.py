@@ -10,19 +10,17 @@ from dataclasses import replace
 import pytest
 
 from packing.advice import RateGoal
-from packing.advice.observation import Observation, Symptom, SymptomKind, observed_profile
-from packing.advice.resolutions import (
-    START_S,
+from packing.advice.actions import (
     UPDATE_PAUSE_S,
     Action,
     ActionKind,
     ActionOutcome,
     PastAction,
-    Resolutions,
     Timing,
-    observed_rate,
-    resolve,
 )
+from packing.advice.judging import START_S
+from packing.advice.observation import Observation, Symptom, SymptomKind, observed_profile
+from packing.advice.resolutions import Resolutions, observed_rate, resolve
 from packing.constraints import Constraints
 from packing.errors import InvalidRequest
 from packing.planners.round_robin import round_robin

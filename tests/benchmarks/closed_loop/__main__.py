@@ -19,7 +19,7 @@ from functools import partial
 
 import numpy as np
 
-from packing.advice.resolutions import Timing
+from packing.advice.actions import Timing
 from packing.simulation import Mechanics
 from tests.benchmarks.model_against_simulation import costs_of
 

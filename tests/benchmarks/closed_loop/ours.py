@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from packing.advice import RateGoal
+from packing.advice.actions import ActionOutcome, PastAction, Timing
 from packing.advice.observation import Observation as Observed
 from packing.advice.observation import Symptom, SymptomKind
-from packing.advice.resolutions import (
-    ActionOutcome,
-    PastAction,
-    Timing,
-    observed_rate,
-    resolve,
-)
+from packing.advice.resolutions import observed_rate, resolve
 from packing.constraints import Constraints
 from packing.flows import stream_key
 from packing.model import HeronCosts

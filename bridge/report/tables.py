@@ -1,4 +1,4 @@
-"""Tables of the page."""
+"""Tables and lists of the page."""
 
 from __future__ import annotations
 
@@ -33,3 +33,10 @@ def table(
         element("table", element("thead", element("tr", *heads)), element("tbody", *lines)),
         class_="wide",
     )
+
+
+def sentences(told: Sequence[str]) -> Markup | None:
+    """A list; None for none."""
+    if not told:
+        return None
+    return element("ul", *(element("li", s) for s in told))

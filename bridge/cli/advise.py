@@ -162,14 +162,22 @@ def print_steps(found: Advice) -> None:
             figures = (
                 str(sum(step.parallelism.values())),
                 str(step.containers),
-                f"{step.cores:.5g}",
-                f"{step.ram_bytes / GIB:.4g}",
+                _amount(step.cores),
+                _amount(step.ram_bytes / GIB),
             )
-        table.add_row(f"x{step.load_factor:g}", f"{step.rate_per_s:,.6g}", *figures)
+        table.add_row(f"x{step.load_factor:g}", _amount(step.rate_per_s), *figures)
     console.print(table)
+    # Mostly the same limit is in the way of all of them.
+    limits: dict[str, list[str]] = {}
     for step in found.steps:
         if step.impossible:
-            console.print(f"  - x{step.load_factor:g}: {step.impossible}", markup=False)
+            limits.setdefault(step.impossible, []).append(f"x{step.load_factor:g}")
+    for limit, loads in limits.items():
+        console.print(f"  - {', '.join(loads)}: {limit}", markup=False)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _table(first: str = "component") -> Table:

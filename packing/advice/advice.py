@@ -284,6 +284,7 @@ def _reasons(sizing: Sizing, chosen: Trial) -> list[str]:
             f"{1000 * goal.latency_p99_limit_s:.3g} are asked for"
         )
     reasons += _skewed(chosen)
+    reasons += _moved(sizing.request, chosen)
     moves = key_moves(sizing.request.topology, sizing.running, chosen.parallelism)
     # The streams of one component move alike.
     for m in {move.component: move for move in moves}.values():
@@ -306,11 +307,11 @@ def _changed(running: Mapping[str, int], advised: Mapping[str, int], runs: bool)
 
 def _needs(sizing: Sizing, chosen: Trial) -> list[str]:
     """What decides the number of instances, component by component."""
-    prepared, bounds = chosen.request.prepared, sizing.bounds()
+    prepared, bounds = chosen.request.prepared, sizing.bounds(likelihood=0.0)
     goal = sizing.goal
-    beyond = "what else limits the plan"
-    if goal.demanded_probability or goal.latency_p99_limit_s is not None:
-        beyond = "the probability or latency asked for"
+    asked = ["the probability"] if goal.demanded_probability else []
+    asked += ["the latency"] if goal.latency_p99_limit_s is not None else []
+    beyond = f"{' and '.join(asked)} asked for" if asked else "what else limits the plan"
     told = []
     for v, component in enumerate(sizing.request.topology.components):
         name, n = component.name, chosen.parallelism[component.name]
@@ -328,6 +329,18 @@ def _needs(sizing: Sizing, chosen: Trial) -> list[str]:
     return told
 
 
+def _moved(request: Request, chosen: Trial) -> list[str]:
+    """What the update touches."""
+    plan = chosen.candidate.plan
+    if request.current is None or plan is None:
+        return []
+    moved = disruption(plan, request.current)
+    return [
+        f"{moved.restarted_instances} of {moved.survivors} surviving instances restart, "
+        f"{moved.started_instances} start, {moved.stopped_instances} stop"
+    ]
+
+
 def _likely(chosen: Trial) -> str:
     sentence = f"it carries the rate with probability {chosen.probability:.2f}"
     if chosen.intervals is None:
@@ -340,7 +353,7 @@ def _likely(chosen: Trial) -> str:
 
 
 def _skewed(chosen: Trial) -> list[str]:
-    """Where more instances would soon help no more."""
+    """Where one key keeps more instances from helping."""
     told = []
     for stream in chosen.request.topology.streams:
         weights = chosen.request.profile.key_weights.get(stream_key(stream))
@@ -350,8 +363,8 @@ def _skewed(chosen: Trial) -> list[str]:
         most = useful_parallelism(share)
         if most is not None and chosen.parallelism[stream.target] >= most:
             told.append(
-                f"key {key!r} carries {share:.0%} of {stream}: beyond {most} instances of "
-                f"{stream.target} the busiest stays as busy"
+                f"key {key!r} carries {share:.0%} of {stream}: however many instances of "
+                f"{stream.target} there are, one gets at least that much"
             )
     return told
 

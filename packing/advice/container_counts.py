@@ -33,8 +33,8 @@ def container_counts(
     if goal.container_count is not None:
         if goal.container_count > instances:
             raise InvalidRequest(
-                f"{goal.container_count} containers were asked for, and {instances} "
-                "instances carry the rate; ask for as many containers at most"
+                f"{goal.container_count} containers were asked for, and {instances} instances "
+                f"carry the rate; ask for {instances} containers at most"
             )
         yield goal.container_count
         return

@@ -27,7 +27,7 @@ from packing.model.saturation import STREAM_MANAGER_CORES, quotas
 from packing.model.uncertainty import DRAWS
 from packing.planners import Planner
 from packing.request import Request
-from packing.topology import Kind
+from packing.topology import MAX_INSTANCES, Kind
 
 GROWTH_ROUNDS = 40
 """Plans that are corrected before the search gives up."""
@@ -121,6 +121,7 @@ class Sizing:
         spare, spared, needless = 1.0, 0, 0
         likelihood = self.goal.demanded_probability
         parallelism = carrying = self.bounds()
+        self._refuse_too_many(parallelism)
         best: Trial | None = None
         for _ in range(GROWTH_ROUNDS):
             trial = self.plans.best(parallelism)
@@ -157,6 +158,16 @@ class Sizing:
                 carrying = parallelism if spare == 1.0 else carrying
         assert best is not None
         raise no_parallelism_helps(best)
+
+    def _refuse_too_many(self, parallelism: Mapping[str, int]) -> None:
+        total = sum(parallelism.values())
+        if total > MAX_INSTANCES:
+            most = max(parallelism, key=lambda name: parallelism[name])
+            raise InvalidRequest(
+                f"{self.goal.rate_per_s:,.10g} tuples/s take {total:,} instances or more "
+                f"({parallelism[most]:,} of {most!r}), and more than {MAX_INSTANCES:,} are not "
+                "planned; check the rate and the times per tuple"
+            )
 
     def _least_spare(self, high: float, carrying: Mapping[str, int], trial: Trial) -> Trial:
         """The plan with the least spare capacity that holds, alike for all components; none gets
@@ -257,8 +268,9 @@ class Sizing:
                 trial = self._fewest_of(name, bounds[name], trial)
             if trial.parallelism == before:
                 break
-        # Fewer instances may do with fewer containers.
-        return self.plans.calmest(trial.parallelism)
+        # Fewer instances may do with fewer containers; but not every number of them is looked at.
+        fewest = self.plans.calmest(trial.parallelism)
+        return fewest if fewest.holds else trial
 
     def _fewest_of(self, name: str, least: int, trial: Trial) -> Trial:
         """By halves between a number that holds and one that does not."""

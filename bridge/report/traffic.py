@@ -55,7 +55,7 @@ def between_containers(analysis: Analysis, figures: PlanFigures) -> Markup | Non
 
 
 def _matrix(analysis: Analysis, figures: PlanFigures) -> Markup:
-    """Tuples/s from row to column, darker where more flows."""
+    """Tuples/s from row to column, lighter where more flows."""
     assert figures.between is not None
     ids = analysis.plan.container_ids.tolist()
     between = figures.between

@@ -41,6 +41,7 @@ bench: install ## figures: planners, search, model, advice, health policies, foo
 	.venv/bin/heron-bridge accuracy --runs tests/data/runs
 	$(PYTHON) -m tests.benchmarks.model_against_simulation 400
 	$(PYTHON) -m tests.benchmarks.closed_loop
+	$(PYTHON) -m tests.benchmarks.closed_loop.in_process
 	$(PYTHON) -m tests.benchmarks.bridge_footprint
 	$(PYTHON) -m integration.benchmark
 

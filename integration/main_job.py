@@ -19,8 +19,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bridge.cli.decision_table import print_decision
 from bridge.cli.plan import print_containers
-from bridge.cli.terminal import print_decision
 from bridge.comparison import compare
 from bridge.conversion import plan_from_bytes
 from bridge.workload import load_workload

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from bridge.analysis import Analysis, analyse
+from bridge.cli.decision_table import print_decision
 from bridge.cli.goal_options import goal_options
 from bridge.cli.html import html_option, write_page
 from bridge.cli.progress import progress
 from bridge.cli.source import many_sources
-from bridge.cli.terminal import json_option, print_decision, profile_option, sentences
+from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.cli.update_options import update_options
 from bridge.comparison import Update, Wanted, comparison_to_json, rescale
 from bridge.planners import planners_for

@@ -10,17 +10,12 @@ import click
 from rich.console import Console
 
 from bridge.analysis import analyse
+from bridge.cli.decision_table import candidate_table, print_decision
 from bridge.cli.goal_options import goal_options
 from bridge.cli.html import html_option, write_page
 from bridge.cli.progress import progress
 from bridge.cli.source import one_source
-from bridge.cli.terminal import (
-    candidate_table,
-    json_option,
-    print_decision,
-    profile_option,
-    sentences,
-)
+from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.cli.update_options import update_options
 from bridge.comparison import Update, Wanted, request_for
 from bridge.plan_file import plan_to_json

@@ -10,14 +10,9 @@ from typing import Any
 
 import click
 
+from bridge.cli.outcome_table import print_memory, print_outcomes
 from bridge.cli.scenarios import scenario_options, scenarios
-from bridge.cli.terminal import (
-    json_option,
-    print_memory,
-    print_outcomes,
-    profile_option,
-    sentences,
-)
+from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.comparison import candidate_to_json, compare, outcome_to_json, request_for
 from bridge.plan_file import load_plan
 from bridge.workload import load_workload

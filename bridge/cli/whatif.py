@@ -11,10 +11,11 @@ import click
 from bridge.analysis import Analysis, analyse
 from bridge.cli.goal_options import goal_options
 from bridge.cli.html import html_option, write_page
+from bridge.cli.outcome_table import print_outcomes
 from bridge.cli.progress import progress
 from bridge.cli.scenarios import scenario_options, scenarios
 from bridge.cli.source import one_source
-from bridge.cli.terminal import json_option, print_outcomes, profile_option, sentences
+from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.comparison import Wanted, outcome_to_json
 from bridge.plan_file import load_plan
 from packing.choose import judge

@@ -1,0 +1,121 @@
+"""What a plan does under scenarios, on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from bridge.cli.terminal import milliseconds, plain_table
+from packing.errors import Infeasible
+from packing.model.memory import ComponentMemory
+from packing.model.uncertainty import Interval
+from packing.resources import describe_bytes
+from packing.scenario import Outcome, Scenario
+
+
+def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infeasible]]) -> None:
+    """A table of what a plan does under several scenarios, one a row; fits 80 columns."""
+    table = plain_table(
+        title,
+        "carries: sustainable over offered load, with its 80 % interval; tuples/s: at the "
+        "sinks; ms: mean latency with its interval, and the 99th percentile",
+    )
+    known = any(not isinstance(o, Infeasible) and o.intervals for _, o in outcomes)
+    table.add_column("scenario", overflow="fold", max_width=22)
+    for heading in OUTCOME_HEADINGS if known else UNKNOWN_HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for scenario, outcome in outcomes:
+        row = _outcome_figures(outcome) if known else _shares(outcome)
+        table.add_row(escape(scenario.title), *row)
+    console = Console(highlight=False)
+    console.print(table)
+    for scenario, outcome in outcomes:
+        console.print(f"  - {scenario.title}: {_limit(outcome)}", markup=False)
+    told: set[str] = set()
+    for scenario, outcome in outcomes:
+        if isinstance(outcome, Infeasible):
+            continue
+        for risk in outcome.prediction.risks:
+            if risk not in told:
+                console.print(f"  - {scenario.title}: a risk: {risk}", markup=False)
+            told.add(risk)
+
+
+def print_memory(components: Sequence[ComponentMemory]) -> None:
+    """A table of what instances use of their RAM, a component a row; fits 80 columns."""
+    table = plain_table(
+        caption="of one instance. RAM: what it gets; heap: what of it is for data; live: what the "
+        "heap holds all the time; GC: share of the time in garbage collection",
+    )
+    table.add_column("component", overflow="fold", max_width=30)
+    for heading in ("uses", "RAM", "heap", "live", "GC"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for of in components:
+        amounts = (of.used_bytes, of.granted_bytes, of.heap_bytes)
+        live = "" if of.heap_bytes <= 0 else f"{of.live_share:.0%}"
+        gc = "" if of.gc_share is None else f"{of.gc_share:.1%}"
+        table.add_row(escape(of.component), *(describe_bytes(a) for a in amounts), live, gc)
+    Console(highlight=False).print(table)
+
+
+OUTCOME_HEADINGS = ("cont.", "carries", "tuples/s", "mean ms", "p99")
+UNKNOWN_HEADINGS = ("cont.", "cores", "cross", "balance")
+
+
+def _shares(outcome: Outcome | Infeasible) -> tuple[str, ...]:
+    if isinstance(outcome, Infeasible):
+        return ("-", "", "", "")
+    p = outcome.prediction
+    return (
+        str(p.containers),
+        f"{p.cores:.5g}",
+        f"{p.cross_fraction:.1%}",
+        f"{p.load_max_over_mean:.2f}",
+    )
+
+
+def _outcome_figures(outcome: Outcome | Infeasible) -> tuple[str, ...]:
+    if isinstance(outcome, Infeasible):
+        return ("-", "", "", "", "")
+    p, spread = outcome.prediction, outcome.intervals
+    if spread is None or p.latency is None or p.throughput_per_s is None:
+        return (str(p.containers), "", "", "", "")
+    carried = spread.sustainable_load_factor
+    return (
+        str(p.containers),
+        f"{p.sustainable_load_factor:.2f}x {carried.low:.2f}-{carried.high:.2f}",
+        f"{p.throughput_per_s:.0f}",
+        f"{milliseconds(p.latency.mean_s)} {_milliseconds_between(spread.latency_mean_s)}",
+        milliseconds(p.latency.p99_s),
+    )
+
+
+def _milliseconds_between(likely: Interval) -> str:
+    if math.isinf(likely.low):
+        return "open"
+    high = "open" if math.isinf(likely.high) else milliseconds(likely.high)
+    return f"{milliseconds(likely.low)}-{high}"
+
+
+def _limit(outcome: Outcome | Infeasible) -> str:
+    if isinstance(outcome, Infeasible):
+        return f"no prediction: {outcome}"
+    p = outcome.prediction
+    if p.sustainable_load_factor is None:
+        return f"limit: {p.bottleneck}"
+    after = f", then {p.runner_up}" if p.runner_up else ""
+    return f"limit: {p.bottleneck}{after}{_saturating(outcome)}"
+
+
+def _saturating(outcome: Outcome) -> str:
+    """How likely it is that spouts are held back, where some of the draws say so."""
+    spread = outcome.intervals
+    if spread is None or not 0.0 < spread.saturating_share < 1.0:
+        return ""
+    told = f"; saturates in {spread.saturating_share:.0%} of what may be"
+    if math.isinf(spread.latency_mean_s.high):
+        told += ", where latency has no bound"
+    return told

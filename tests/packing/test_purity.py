@@ -73,7 +73,7 @@ def test_one_module_calls_compiled_c() -> None:
 
 def test_the_check_of_imports_can_fail() -> None:
     worldly = {name.split(".")[0] for name in imports(ROOT / "bridge" / "workload.py")}
-    assert {"json", "pathlib", "pydantic"} <= worldly - PURE
+    assert {"pathlib", "pydantic"} <= worldly - PURE
 
 
 def test_planning_loads_without_the_rest() -> None:

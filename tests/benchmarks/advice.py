@@ -2,16 +2,21 @@
 
     python -m tests.benchmarks.advice
 
-Random topologies of 20 components. CPU time, medians of five in a warm process. `advise` is the
+Five random topologies of 20 components; processor time, medians and the slowest. `advise` is the
 whole answer, with the plans of all planners and five rows of cost against load; `smallest` is the
-parallelism alone.
+parallelism alone. Where something runs the answer is an update of it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +25,7 @@ from bridge.planners import planners_for
 from packing.advice import RateGoal, advise
 from packing.advice.sizing import Sizing
 from packing.constraints import Constraints
+from packing.errors import Infeasible
 from packing.planners.round_robin import round_robin
 from packing.profile import Profile
 from packing.request import Request
@@ -28,6 +34,7 @@ from packing.topology import Component, Grouping, Kind, Stream, Topology
 COMPONENTS = 20
 TIMES = 5
 RATES = (1_000.0, 10_000.0, 50_000.0)
+CALLED = Path(__file__).parents[1] / "data" / "topologies" / "dag1-100.json"
 
 
 def layered(seed: int, components: int = COMPONENTS) -> Request:
@@ -55,34 +62,63 @@ def layered(seed: int, components: int = COMPONENTS) -> Request:
     return Request(topology, constraints, profile=profile, costs=shipped_costs().costs)
 
 
+GOALS: dict[str, dict[str, float]] = {
+    "rate": {},
+    "P 0.9": {"probability": 0.9},
+    "p99 100 ms": {"latency_p99_limit_s": 0.1},
+    "p99 70 ms": {"latency_p99_limit_s": 0.07},
+}
+"""Beside the headroom. 70 ms is close to what is possible at all, and for some beyond it."""
+
+
 def main() -> None:
     print(
-        f"{'tuples/s':>8} {'runs':>5} {'instances':>9} {'containers':>10} {'plans':>5} "
-        f"{'smallest ms':>11} {'advise ms':>9} {'slowest ms':>10}"
+        f"{'tuples/s':>8} {'runs':>4} {'asked':>10} {'instances':>9} {'containers':>10} "
+        f"{'plans':>5} {'smallest ms':>11} {'advise ms':>9} {'slowest ms':>10}"
     )
     for rate in RATES:
         for runs in (False, True):
-            alone, whole = [], []
-            for seed in range(TIMES):
-                request, goal = layered(seed), RateGoal(rate)
-                if runs:
-                    request = replace(request, current=round_robin(request))
-                planners = planners_for(request)
-                advise(request, goal, planners)
-                started = time.process_time()
-                sizing = Sizing(request, goal)
-                sizing.smallest()
-                alone.append(time.process_time() - started)
-                started = time.process_time()
-                found = advise(request, goal, planners)
-                whole.append(time.process_time() - started)
-            assert found.prediction is not None
-            print(
-                f"{rate:8.0f} {'yes' if runs else 'no':>5} {sum(found.parallelism.values()):9d} "
-                f"{found.prediction.containers:10d} {sizing.plans.tried:5d} "
-                f"{1e3 * statistics.median(alone):11.0f} {1e3 * statistics.median(whole):9.0f} "
-                f"{1e3 * max(whole):10.0f}"
-            )
+            for name, asked in GOALS.items():
+                measure(rate, runs, name, RateGoal(rate, **asked))
+    print(f"a whole call of `heron-bridge advise`, wall clock: {called_s():.2f} s")
+
+
+def measure(rate: float, runs: bool, name: str, goal: RateGoal) -> None:
+    """One row: medians over the topologies."""
+    alone, whole, tried, sizes = [], [], [], []
+    for seed in range(TIMES):
+        request = layered(seed)
+        if runs:
+            request = replace(request, current=round_robin(request))
+        planners = planners_for(request)
+        started = time.process_time()
+        sizing = Sizing(request, goal)
+        with contextlib.suppress(Infeasible):
+            sizing.smallest()
+        alone.append(time.process_time() - started)
+        tried.append(sizing.plans.tried)
+        started = time.process_time()
+        found = advise(request, goal, planners)
+        whole.append(time.process_time() - started)
+        if found.prediction is not None:
+            sizes.append((sum(found.parallelism.values()), found.prediction.containers))
+    instances, containers = (statistics.median_low(column) for column in zip(*sizes, strict=True))
+    print(
+        f"{rate:8.0f} {'yes' if runs else 'no':>4} {name:>10} {instances:9d} {containers:10d} "
+        f"{statistics.median_low(tried):5d} {1e3 * statistics.median(alone):11.0f} "
+        f"{1e3 * statistics.median(whole):9.0f} {1e3 * max(whole):10.0f}"
+    )
+
+
+def called_s() -> float:
+    """The command as a user waits for it, for one of the test topologies; the best of a few."""
+    command = [sys.executable, "-m", "bridge", "advise", str(CALLED), "--rate", "50000"]
+    best = math.inf
+    for _ in range(TIMES):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        best = min(best, time.perf_counter() - started)
+    return best
 
 
 if __name__ == "__main__":

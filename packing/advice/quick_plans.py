@@ -84,8 +84,8 @@ class QuickPlans:
             better = found is None or attempt.merit > found.merit
             if found is None or better:
                 found = attempt
-            if count is None and self.request.current is not None and not attempt.carries:
-                # What is too weak in the number that the planner chose is weaker in fewer.
+            if count is None and planners is not CALMEST_FIRST and not attempt.carries:
+                # What is too weak in the number that the planner chose is mostly weaker in fewer.
                 chosen = attempt.containers
             needless = 0 if better else needless + 1
             if found.holds or attempt.instances_limit:

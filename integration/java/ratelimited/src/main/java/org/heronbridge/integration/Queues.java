@@ -16,8 +16,8 @@ import java.util.TreeMap;
  *
  * <p>One thread moves tuple sets from the out-queues of instances to the in-queues of others. It
  * moves none while one in-queue that it has sets for is full, which is at five sets
- * (StreamExecutor.drainCache, InstanceExecutor.CAPACITY). Then out-queues fill, and an instance that
- * finds two sets in its own neither executes nor asks its spout for tuples
+ * (StreamExecutor.drainCache, InstanceExecutor.CAPACITY). Then out-queues fill, and an instance
+ * that finds two sets in its own neither executes nor asks its spout for tuples
  * (OutgoingTupleCollection.isOutQueuesAvailable). This is the runtime's back-pressure; it has no
  * water marks. The queues are private, so they are reached by reflection.
  */

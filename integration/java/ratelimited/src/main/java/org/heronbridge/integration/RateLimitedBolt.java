@@ -42,6 +42,8 @@ final class RateLimitedBolt extends BaseRichBolt {
   @Override
   public void execute(Tuple tuple) {
     long start = System.nanoTime();
+    waitUntil(start + serviceNanos - creditNanos);
+    // Counted together with the tuple itself, so that short windows tell the selectivity.
     for (Output output : outputs) {
       for (int n = output.count(); n > 0; n--) {
         counts.emitted.get(output.stream).incrementAndGet();
@@ -49,20 +51,17 @@ final class RateLimitedBolt extends BaseRichBolt {
       }
     }
     collector.ack(tuple);
-    long end = waitUntil(start + serviceNanos - creditNanos);
+    long end = System.nanoTime();
     long over = end - start - serviceNanos;
     creditNanos = Math.min(LARGEST_CREDIT_NANOS, Math.max(0, creditNanos + over));
     counts.executeNanos.addAndGet(end - start);
     counts.executed.incrementAndGet();
   }
 
-  private static long waitUntil(long nanos) {
-    long now = System.nanoTime();
-    while (now < nanos) {
-      LockSupport.parkNanos(nanos - now);
-      now = System.nanoTime();
+  private static void waitUntil(long nanos) {
+    for (long left = nanos - System.nanoTime(); left > 0; left = nanos - System.nanoTime()) {
+      LockSupport.parkNanos(left);
     }
-    return now;
   }
 
   @Override

@@ -346,9 +346,12 @@ def _likely(chosen: Trial) -> str:
     if chosen.intervals is None:
         return sentence
     spread = chosen.intervals.sustainable_load_factor
+    unlikely = ""
+    if not chosen.goal.demanded_probability and chosen.probability < EVEN_CHANCE:
+        unlikely = "; ask for a probability to be surer, or measure what is only declared"
     return (
         f"{sentence}, going by how exactly the numbers are known: {spread.low:.2f} to "
-        f"{spread.high:.2f} times the rate, {spread.level:.0%} of what may be"
+        f"{spread.high:.2f} times the rate, {spread.level:.0%} of what may be{unlikely}"
     )
 
 

@@ -292,6 +292,44 @@ def test_a_probability_takes_more_instances() -> None:
     assert all(sure.parallelism[name] >= n for name, n in plain.parallelism.items())
 
 
+def said(advice: Advice, start: str) -> str:
+    (found,) = [reason for reason in advice.reasons if reason.startswith(start)]
+    return found
+
+
+def test_the_reason_for_more_instances_is_what_was_asked_for() -> None:
+    request = word_count(1, 1)
+    plain = quickly(request, RateGoal(RATE))
+    assert "fewer than 13 threads would not keep up" in said(plain, "flat_map executes")
+    sure = quickly(request, RateGoal(RATE, probability=0.9))
+    flat_maps = sure.parallelism["flat_map"]
+    assert flat_maps > 13
+    told = f"threads alone would need 13, {flat_maps} are for the probability asked for"
+    assert told in said(sure, "flat_map executes")
+
+
+@pytest.mark.parametrize("bolts", [1, 8])
+def test_a_plan_that_is_likelier_not_to_do_says_what_to_do(bolts: int) -> None:
+    of = chain(1, *[1] * bolts)
+    profile = Profile(service_s={"spout": 0.0} | {f"b{i + 1}": 1e-3 for i in range(bolts)})
+    found = quickly(Request(of, Constraints(), profile=profile), RateGoal(800.0))
+    assert (found.probability < 0.5) == (bolts == 8)
+    assert ("ask for a probability" in said(found, "it carries")) == (bolts == 8)
+
+
+def test_an_update_says_what_it_touches() -> None:
+    found = quickly(running(word_count(10, 10)), RateGoal(RATE, headroom=0.0))
+    moved = found.disruption
+    assert moved is not None and moved.started_instances == 10
+    told = f"{moved.restarted_instances} of 21 surviving instances restart, 10 start, 0 stop"
+    assert told in found.reasons
+
+
+def test_more_instances_than_can_be_planned_is_a_sentence_about_the_rate() -> None:
+    with pytest.raises(InvalidRequest, match=r"1,200,000,000 tuples/s take 2,.* instances or more"):
+        quickly(word_count(1, 1), RateGoal(1.2e9, headroom=0.0))
+
+
 def test_cost_rises_with_load() -> None:
     found = advise(word_count(1, 1, shipped_costs().costs), RateGoal(RATE), {})
     assert [step.load_factor for step in found.steps] == [0.5, 1.0, 1.5, 2.0, 3.0]

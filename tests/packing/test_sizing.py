@@ -21,6 +21,7 @@ from packing.model import NO_COSTS, Runtime
 from packing.planners.round_robin import round_robin
 from packing.profile import Profile
 from packing.topology import Grouping
+from tests.benchmarks.advice import layered
 
 from .build import topology
 from .test_advice import small
@@ -132,3 +133,17 @@ def test_a_probability_takes_no_goal_below_the_headroom() -> None:
     plain = Sizing(request, goal).bounds()
     likely = Sizing(request, RateGoal(goal.rate_per_s, goal.headroom, probability=0.6)).bounds()
     assert all(likely[name] >= n for name, n in plain.items())
+
+
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("asked", [{}, {"probability": 0.9}, {"latency_p99_limit_s": 0.1}])
+def test_what_is_found_for_twenty_components_holds(runs: bool, asked: dict[str, float]) -> None:
+    request = layered(0)
+    if runs:
+        request = replace(request, current=round_robin(request))
+    found = Sizing(request, RateGoal(50_000.0, **asked)).smallest()
+    assert found.holds and found.carried >= 1.25 * (1 - ROUNDING)
+    assert found.probability >= asked.get("probability", 0.0)
+    assert found.latency_p99_s <= asked.get("latency_p99_limit_s", math.inf)
+    plan = found.candidate.plan
+    assert plan is not None and plan.parallelism == found.parallelism

@@ -272,8 +272,9 @@ class _Parts:
             if told is not None:
                 return f"{told} (stream {hottest[0]})"
         return (
-            f"no parallelism helps {self.name!r}: its busiest instance gets too much of "
-            f"{hottest[0]}, going by the shares that were measured"
+            f"no parallelism helps {self.name!r}: going by the shares that were measured, one key "
+            f"of {hottest[0]} has too much for one instance; state the weights of its keys in a "
+            "profile if that is not so"
         )
 
 

@@ -31,7 +31,7 @@ PUBLIC_IMAGE = "apache/heron:0.20.5-incubating"
 IMAGE_VARIABLE = "HERON_IMAGE"
 # What an installation of the plugin changes. Mounted into the container from a folder of this
 # machine, so that the command that installs it needs nothing of the image.
-CHANGED = ("conf", "lib/packing")
+CHANGED = ("conf", "lib/packing", "dist/heron-core/lib/packing")
 START_TIMEOUT_S = 120.0
 COMMAND_TIMEOUT_S = 120.0
 # Of `timeout`, when it had to end a command.

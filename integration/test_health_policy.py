@@ -10,34 +10,21 @@ from pathlib import Path
 import docker
 import pytest
 
+from bridge.health_installation import CLASS_KEY, POLICY_CLASS
 from bridge.wire import packing_bridge_pb2 as pb
 from integration import cluster as heron_cluster
 from integration import images
 from integration.callsites import SOCKETS
-from integration.cluster import HERON, Cluster, execute
+from integration.cluster import Cluster, execute
 from integration.stand_ins import Exchange
 
 NAME = "Overload"
 TOPOLOGY = "org.heronbridge.integration.Overload"
-POLICY = "org.heronbridge.health.BridgeHealthPolicy"
-# As Heron ships it but for the policy, the windows, and where the class of the policy is. The odd
-# key is the one under which Heron looks for BackPressureSensor.duration.
-HEALTHMGR = f"""\
-heron.topology.healthmgr.mode: cluster
-heron.healthmgr.metricsource.type: org.apache.heron.healthmgr.sensors.MetricsCacheMetricsProvider
-heron.healthmgr.metricsource.url: http://localhost:8888
-heron.topology.metricscachemgr.mode: cluster
-heron.classpath.healthmgr: ./heron-core/lib/healthmgr/*:{HERON}/lib/packing/*
-
-heron.class.health.policies:
-  - bridge
-
-bridge:
-  health.policy.class: {POLICY}
+# The odd key is the one under which Heron looks for BackPressureSensor.duration.
+WINDOWS = """\
   health.policy.interval.ms: 10000
   BackPressureSensorCONF_SENSOR_DURATION_SUFFIX: 120
   heron.health.bridge.window.ms: 120000
-  heron.packing.bridge.address: unix://{SOCKETS}/recorded.sock
   heron.packing.bridge.timeout.ms: 60000
 """
 # A window goes by after the start, and a minute and a window after an update.
@@ -56,9 +43,15 @@ def cluster(
     images.build_java()
     shutil.copyfile(images.JAVA / "overload/target/overload.jar", sockets / "overload.jar")
     with heron_cluster.installation(client, name, tmp_path_factory.mktemp("heron")) as home:
-        done = heron_cluster.command("enable", "--heron-home", str(home))
+        address = f"unix://{SOCKETS}/recorded.sock"
+        done = heron_cluster.command(
+            "enable", f"--heron-home={home}", "--health-manager", f"--address={address}"
+        )
         assert done.returncode == 0, done.stdout + done.stderr
-        (home / "conf/local/healthmgr.yaml").write_text(HEALTHMGR)
+        healthmgr = home / "conf/local/healthmgr.yaml"
+        named = f"  {CLASS_KEY}: {POLICY_CLASS}\n"
+        assert named in healthmgr.read_text()
+        healthmgr.write_text(healthmgr.read_text().replace(named, named + WINDOWS))
         with heron_cluster.cluster(client, name, home, sockets) as found:
             yield found
 
@@ -83,13 +76,13 @@ def test_an_overloaded_bolt_is_scaled_and_the_health_manager_lives(
         assert 0.018 <= loads["sink"].service_s <= 0.03
         assert loads["sink"].tuples_per_s == pytest.approx(loads["source"].tuples_per_s, rel=0.3)
 
-        # The bolt gets twice what one instance takes, and some is kept free. More looks like being
-        # on offer than is: what waits in the spout comes all at once when it may.
+        # The bolt gets twice what one instance takes, and some is to be kept free: 3. Two minutes
+        # of back-pressure tell only that it is between what got through and twice as much.
         plan = cluster.plan(NAME)
         assert plan is not None
         bolts = [i for c in plan.container_plans for i in c.instance_plans]
         sinks = sum(i.component_name == "sink" for i in bolts)
-        assert 3 <= sinks <= 5, _log(cluster)[-4000:]
+        assert 2 <= sinks <= 4, _log(cluster)[-4000:]
         _await(cluster, lambda: "helped" in _log(cluster))
         assert "did not help" not in _log(cluster)
         assert _health_manager(cluster) == process, "the health manager has been started again"

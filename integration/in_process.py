@@ -161,7 +161,10 @@ def _byte_string_hash(value: bytes) -> int:
 
 
 def definition(topology: Topology, profile: Profile) -> Iterator[str]:
-    """The lines that describe a topology to the JVM."""
+    """The lines that describe a topology to the JVM.
+
+    Raises ValueError for groupings that it does not know, and for keys with a space.
+    """
     for component in topology.components:
         spout = component.kind is Kind.SPOUT
         figures = profile.rate_per_s if spout else profile.service_s
@@ -169,11 +172,15 @@ def definition(topology: Topology, profile: Profile) -> Iterator[str]:
         yield f"{kind} {component.name} {component.parallelism} {figure!r}"
     for stream in topology.streams:
         key = stream_key(stream)
+        if stream.grouping not in GROUPINGS:
+            raise ValueError(f"{stream} is grouped {stream.grouping}; use SHUFFLE or FIELDS here")
         grouping, selectivity = GROUPINGS[stream.grouping], profile.selectivity.get(key, 1.0)
         yield (
             f"stream {stream.source} {stream.target} {stream.stream_id} {grouping} {selectivity!r}"
         )
         for name, weight in profile.key_weights.get(key, {}).items():
+            if " " in name:
+                raise ValueError(f"the key {name!r} has a space; words of the description have none")
             yield f"key {stream.stream_id} {name} {weight!r}"
 
 

@@ -180,7 +180,7 @@ def definition(topology: Topology, profile: Profile) -> Iterator[str]:
         )
         for name, weight in profile.key_weights.get(key, {}).items():
             if " " in name:
-                raise ValueError(f"the key {name!r} has a space; words of the description have none")
+                raise ValueError(f"the key {name!r} has a space; leave it out here")
             yield f"key {stream.stream_id} {name} {weight!r}"
 
 

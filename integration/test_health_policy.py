@@ -74,7 +74,8 @@ def test_an_overloaded_bolt_is_scaled_and_the_health_manager_lives(
         assert [(s.kind, s.component) for s in request.symptoms] == [(pb.BACK_PRESSURE, "sink")]
         loads = {load.component: load for load in request.components}
         assert 0.018 <= loads["sink"].service_s <= 0.03
-        assert loads["sink"].tuples_per_s == pytest.approx(loads["source"].tuples_per_s, rel=0.3)
+        # Buffers take up to 100 MB more than the bolt executes while they fill.
+        assert 0.7 * loads["sink"].tuples_per_s <= loads["source"].tuples_per_s <= 110
 
         # The bolt gets twice what one instance takes, and some is to be kept free: 3. Two minutes
         # of back-pressure tell only that it is between what got through and twice as much.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from packing.advice.key_moves import KeyMove, key_moves
+from packing.advice.key_moves import KeyMove, fresh_task_ids, key_moves, task_ids
 from packing.advice.rate_goal import RateGoal
 from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import NoParallelismHelps
@@ -129,7 +129,7 @@ def advise(
         planner=chosen.candidate.planner,
         candidates=candidates,
         steps=_steps(sizing, chosen, load_factors, done),
-        key_moves=key_moves(request.topology, sizing.running, parallelism),
+        key_moves=_key_moves(sizing, chosen),
         reasons=tuple(_reasons(sizing, chosen)),
         basis=chosen.request.profile.basis(request.topology),
         objective=objective,
@@ -285,7 +285,7 @@ def _reasons(sizing: Sizing, chosen: Trial) -> list[str]:
         )
     reasons += _skewed(chosen)
     reasons += _moved(sizing.request, chosen)
-    moves = key_moves(sizing.request.topology, sizing.running, chosen.parallelism)
+    moves = _key_moves(sizing, chosen)
     # The streams of one component move alike.
     for m in {move.component: move for move in moves}.values():
         reasons.append(
@@ -327,6 +327,14 @@ def _needs(sizing: Sizing, chosen: Trial) -> list[str]:
         else:
             told.append(f"{each}: threads alone would need {bounds[name]}, {n} are for {beyond}")
     return told
+
+
+def _key_moves(sizing: Sizing, chosen: Trial) -> tuple[KeyMove, ...]:
+    current, plan = sizing.request.current, chosen.candidate.plan
+    if current is None or plan is None:
+        before, after = fresh_task_ids(sizing.running), fresh_task_ids(chosen.parallelism)
+        return key_moves(sizing.request.topology, before, after)
+    return key_moves(sizing.request.topology, task_ids(current), task_ids(plan))
 
 
 def _moved(request: Request, chosen: Trial) -> list[str]:

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from bridge.heron_costs import shipped_costs
 from packing.advice import Advice, RateGoal, advise, infeasible, moved_share
+from packing.advice.key_moves import task_ids
 from packing.advice.quick_plans import QUICKEST_FIRST
 from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import ROUNDING, NoParallelismHelps
 from packing.candidate import ask
 from packing.constraints import Constraints
 from packing.errors import Infeasible, InvalidRequest
-from packing.key_skew import KeyWeights
+from packing.key_skew import KeyWeights, residues, serialised
 from packing.model import NO_COSTS, HeronCosts
 from packing.planners.round_robin import round_robin
 from packing.profile import Profile
@@ -345,11 +346,38 @@ def test_keys_that_move_are_told() -> None:
     assert (move.component, move.before, move.after, move.moved_share) == ("count", 10, 20, 0.5)
 
 
-@given(st.integers(1, 60), st.integers(1, 60))
-def test_share_of_keys_that_move(before: int, after: int) -> None:
-    period = math.lcm(before, after)
-    moving = sum(r % before != r % after for r in range(period))
-    assert moved_share(before, after) == pytest.approx(moving / period)
+task_id_sets = st.sets(st.integers(1, 40), min_size=1, max_size=12)
+
+
+@given(task_id_sets, task_id_sets)
+def test_share_of_keys_that_move(before: set[int], after: set[int]) -> None:
+    old, new = sorted(before), sorted(after)
+    period = math.lcm(len(old), len(new))
+    moving = sum(old[r % len(old)] != new[r % len(new)] for r in range(period))
+    assert moved_share(list(before), list(after)) == pytest.approx(moving / period)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "share"), [(10, 20, 0.5), (20, 10, 0.5), (5, 6, 5 / 6)]
+)
+def test_lowest_tasks_that_stay_keep_what_counts_alone_would(
+    before: int, after: int, share: float
+) -> None:
+    assert moved_share(range(before), range(after)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("start", [(20, 40), (12, 24), (5, 10), (7, 13)])
+def test_keys_move_by_herons_rule_between_the_two_plans(start: tuple[int, int]) -> None:
+    """Instances that stop are seldom those with the highest task ids."""
+    request = running(word_count(*start))
+    found = quickly(request, RateGoal(RATE, headroom=0.0))
+    (move,) = found.key_moves
+    assert request.current is not None and found.plan is not None
+    old, new = task_ids(request.current)["count"], task_ids(found.plan)["count"]
+    keys = KeyWeights({f"key{i}": 1.0 for i in range(20_000)})
+    residue = residues([serialised(key, keys.serializer) for key in keys]).astype(int)
+    moving = np.sort(old)[residue % len(old)] != np.sort(new)[residue % len(new)]
+    assert move.moved_share == pytest.approx(float(moving.mean()), abs=0.015)
 
 
 @settings(max_examples=25, deadline=None)

@@ -34,10 +34,12 @@ def no_parallelism_helps(trial: Trial) -> NoParallelismHelps:
             f"(99th percentile), {1000 * goal.latency_p99_limit_s:.3g} ms were asked for; "
             "stream managers send on their clock, however little there is to do"
         )
+    limit = f", limited by {trial.limits[0].name}" if trial.limits else ""
     return NoParallelismHelps(
         f"no parallelism carries the rate with probability {goal.demanded_probability:g}: "
-        f"{trial.probability:.2f} is reached; what is known of the load is too vague, or ask "
-        "for a lower probability"
+        f"{trial.probability:.2f} is reached{limit}; measure what is only declared, or ask for a "
+        "lower probability",
+        1.0,
     )
 
 

@@ -44,8 +44,8 @@ LEAST_MISSED = 0.02
 """Likelihood that is added at least where the probability is missed."""
 SURE = 1.0 - 1.5 / DRAWS
 """More is not told apart."""
-MOST_SPARE = 4.0
-"""Of the headroom's capacity, for a latency: with that little to do nothing queues any more."""
+MOST_SPARE = 10.0
+"""Of the headroom's capacity, for a latency: with that little to do hardly anything queues."""
 LEAST_LATENCY_GAIN = 1.02
 """The same as `LEAST_GAIN` for a latency, which otherwise creeps towards the clock's."""
 SPARE_WIDTH = 1.02
@@ -98,9 +98,10 @@ class Sizing:
         return Sizing(self.request, goal, self.stop, most_tried, planners)
 
     def bounds(self, spare: float = 1.0, likelihood: float | None = None) -> dict[str, int]:
-        """What threads alone require, with `spare` times the headroom's capacity, and at `spare`
-        times the rate with a likelihood: if not given, the probability asked for."""
-        found = thread_bounds(self._asked, self.goal.load_factor * spare, self.least)
+        """What threads alone require, with `spare` times the headroom's capacity where that can be
+        had, and at `spare` times the rate with a likelihood: if not given, the probability asked
+        for."""
+        found = thread_bounds(self._asked, self.goal.load_factor, self.least, spare)
         if likelihood is None:
             likelihood = self.goal.demanded_probability
         if likelihood > 0:
@@ -123,6 +124,7 @@ class Sizing:
         parallelism = carrying = self.bounds()
         self._refuse_too_many(parallelism)
         best: Trial | None = None
+        closest: Trial | None = None
         for _ in range(GROWTH_ROUNDS):
             trial = self.plans.best(parallelism)
             if trial.holds:
@@ -135,6 +137,10 @@ class Sizing:
             needless = 0 if gained else needless + 1
             if gained:
                 best = trial
+            if closest is None or (
+                trial.carries >= closest.carries and self._gain(trial, closest) > 1.0
+            ):
+                closest = trial
             if needless >= PATIENCE or (late and spare >= MOST_SPARE):
                 break
             if self._tired:
@@ -150,14 +156,19 @@ class Sizing:
                 likelihood = min(likelihood + max(missed, LEAST_MISSED), SURE)
                 parallelism = _at_least(parallelism, self.bounds(spare, likelihood))
             elif trial.carries and trial.let_through:
-                spared += 1
-                spare *= max(SPARE_STEP**spared, self._missing(trial))
-                parallelism = _at_least(parallelism, self.bounds(spare, likelihood))
+                raising = True
+                while raising:
+                    spared += 1
+                    spare *= max(SPARE_STEP**spared, self._missing(trial))
+                    parallelism = _at_least(parallelism, self.bounds(spare, likelihood))
+                    # A little spare capacity may be there already, in all components.
+                    same = parallelism == trial.parallelism
+                    raising = same and not trial.in_time and spare < MOST_SPARE
             else:
                 parallelism = _at_least(parallelism, self._raised(trial))
                 carrying = parallelism if spare == 1.0 else carrying
-        assert best is not None
-        raise no_parallelism_helps(best)
+        assert closest is not None
+        raise no_parallelism_helps(closest)
 
     def _refuse_too_many(self, parallelism: Mapping[str, int]) -> None:
         total = sum(parallelism.values())

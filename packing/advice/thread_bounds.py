@@ -7,6 +7,7 @@ where one instance gets a part that no other can take off it, no number is enoug
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,9 +78,11 @@ class Asked:
         return self._known[key]
 
 
-def thread_bounds(asked: Asked, load_factor: float, least: Mapping[str, int]) -> dict[str, int]:
+def thread_bounds(
+    asked: Asked, load_factor: float, least: Mapping[str, int], spare: float = 1.0
+) -> dict[str, int]:
     """The fewest instances per component whose threads keep up with `load_factor` times the rates,
-    none below `least`.
+    none below `least`; with `spare` times the capacity where some number of them has that.
 
     Readers of ALL streams make more of the work for those behind them the more they are, so bounds
     are raised until they hold together. Raises NoParallelismHelps.
@@ -88,7 +91,7 @@ def thread_bounds(asked: Asked, load_factor: float, least: Mapping[str, int]) ->
     for _ in range(len(found) + 1):
         parts = asked.parts(found)
         raised = {
-            name: max(found[name], _fewest(parts[v], load_factor))
+            name: max(found[name], _fewest_with_spare(parts[v], load_factor, spare))
             for v, name in enumerate(asked.topology.names)
         }
         if raised == found:
@@ -152,6 +155,13 @@ def _fewest_each(parts: _Parts, busy: Floats) -> Floats:
         except NoParallelismHelps:
             continue
     return found
+
+
+def _fewest_with_spare(parts: _Parts, load_factor: float, spare: float) -> int:
+    if spare > 1:
+        with contextlib.suppress(NoParallelismHelps):
+            return _fewest(parts, load_factor * spare)
+    return _fewest(parts, load_factor)
 
 
 def _fewest(parts: _Parts, load_factor: float) -> int:

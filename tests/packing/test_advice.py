@@ -285,6 +285,55 @@ def test_a_limit_of_the_latency_takes_instances_or_is_impossible() -> None:
     assert impossible.highest_rate_per_s is None
 
 
+@pytest.mark.parametrize("lower", [0.97, 0.95])
+def test_a_latency_is_kept_where_a_little_more_capacity_is_there_already(lower: float) -> None:
+    """A bolt that is busy for a seventh of the time: twice as many are five times the headroom."""
+    profile = Profile(service_s={"spout": 0.0, "b1": 1e-4})
+    request = Request(chain(1, 1), Constraints(), profile=profile, costs=shipped_costs().costs)
+    relaxed = quickly(request, RateGoal(1500.0))
+    assert relaxed.parallelism["b1"] == 1
+    assert relaxed.prediction is not None and relaxed.prediction.latency is not None
+    limit_s = lower * relaxed.prediction.latency.p99_s
+    kept = quickly(request, RateGoal(1500.0, latency_p99_limit_s=limit_s))
+    assert kept.parallelism["b1"] > 1 and kept.prediction is not None
+    assert kept.prediction.latency is not None and kept.prediction.latency.p99_s <= limit_s
+
+
+def test_a_latency_is_kept_by_the_others_where_one_component_cannot_have_more() -> None:
+    of = topology(
+        {"spout": 1, "busy": 1, "all": 1}, [("spout", "busy"), ("spout", "all", Grouping.ALL)]
+    )
+    # Tuples into "all" meet the same queue however many instances there are.
+    profile = Profile(
+        service_s={"spout": 0.0, "busy": 3e-3, "all": 7e-4},
+        selectivity={("spout", "all", "default"): 1.0},
+    )
+    request = Request(of, Constraints(), profile=profile, costs=shipped_costs().costs)
+    relaxed = quickly(request, RateGoal(1000.0))
+    assert relaxed.prediction is not None and relaxed.prediction.latency is not None
+    limit_s = 0.97 * relaxed.prediction.latency.p99_s
+    kept = quickly(request, RateGoal(1000.0, latency_p99_limit_s=limit_s))
+    assert kept.parallelism["all"] == 1
+    assert kept.parallelism["busy"] > relaxed.parallelism["busy"]
+    assert kept.prediction is not None and kept.prediction.latency is not None
+    assert kept.prediction.latency.p99_s <= limit_s
+    impossible = quickly(request, RateGoal(1000.0, latency_p99_limit_s=1e-3))
+    assert "no parallelism brings the latency below" in impossible.impossible
+
+
+def test_a_probability_that_a_hot_key_rules_out_is_told_as_one() -> None:
+    """The key itself fits: it is how little is known of the times that does not."""
+    request = keyed({"hot": 40.0} | {f"k{i}": 1.0 for i in range(60)})
+    assert quickly(request, RateGoal(1500.0)).plan is not None
+    goal = RateGoal(1500.0, probability=0.9)
+    found = quickly(request, goal)
+    assert "no parallelism carries the rate with probability 0.9" in found.impossible
+    assert "limited by thread of count instance" in found.impossible
+    assert found.highest_rate_per_s is not None and 500 < found.highest_rate_per_s < 1500
+    lower = quickly(request, replace(goal, rate_per_s=found.highest_rate_per_s))
+    assert lower.probability >= 0.9
+
+
 def test_a_probability_takes_more_instances() -> None:
     request = word_count(1, 1)
     plain = quickly(request, RateGoal(RATE))

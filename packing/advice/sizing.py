@@ -16,7 +16,7 @@ import numpy as np
 
 from packing.advice.no_help import no_parallelism_helps
 from packing.advice.offered import check_known, spout_rates
-from packing.advice.quick_plans import ANEW, QUICKEST_FIRST, QuickPlans
+from packing.advice.quick_plans import ANEW, FEW_INSTANCES, QUICKEST_FIRST, QuickPlans
 from packing.advice.rate_goal import RateGoal
 from packing.advice.thread_bounds import ROUNDING, Asked, likely_bounds, thread_bounds
 from packing.advice.trial import Trial
@@ -298,7 +298,8 @@ class Sizing:
         return trial
 
     def _with_less(self, trial: Trial, parallelism: Mapping[str, int]) -> Trial | None:
-        """In as many containers as before; in any number where it is the load that these miss."""
+        """In as many containers as before; in any number where it is the load that these miss, and
+        of few instances in any case."""
         if not self.plans.threads_suffice(parallelism):
             return None
         request = trial.request
@@ -306,7 +307,8 @@ class Sizing:
         if request.current is None:
             count = min(request.constraints.container_count, sum(parallelism.values()))
         same = self.plans.attempt(parallelism, count)
-        if same.holds or (same.carries and same.trial.let_through):
+        many = sum(parallelism.values()) > FEW_INSTANCES
+        if same.holds or (many and same.carries and same.trial.let_through):
             return same.trial
         return self._best_or_none(parallelism)
 

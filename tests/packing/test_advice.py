@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from bridge.heron_costs import shipped_costs
 from packing.advice import Advice, RateGoal, advise, infeasible, moved_share
+from packing.advice.container_counts import fewest_containers
 from packing.advice.key_moves import task_ids
 from packing.advice.quick_plans import QUICKEST_FIRST
 from packing.advice.sizing import Sizing
 from packing.advice.thread_bounds import ROUNDING, NoParallelismHelps
+from packing.advice.trial import Trial
 from packing.candidate import ask
 from packing.constraints import Constraints
 from packing.errors import Infeasible, InvalidRequest
@@ -283,6 +285,34 @@ def test_a_limit_of_the_latency_takes_instances_or_is_impossible() -> None:
     impossible = quickly(request, RateGoal(RATE, latency_p99_limit_s=0.001))
     assert "no parallelism brings the latency below" in impossible.impossible
     assert impossible.highest_rate_per_s is None
+
+
+def keeps(sizing: Sizing, parallelism: Mapping[str, int]) -> bool:
+    """Whether a plan of the quick planners, in any number of containers, does all that is asked."""
+    fewest = fewest_containers(sizing.request, parallelism)
+    for count in range(fewest, sum(parallelism.values()) + 1):
+        for name, planner in QUICKEST_FIRST.items():
+            request = sizing.plans.request_at(parallelism, count)
+            if Trial(request, ask(name, planner, request), sizing.goal).holds:
+                return True
+    return False
+
+
+@pytest.mark.parametrize("seed", [*range(7), *range(8, 24)])  # 7 has no plan at any latency
+def test_no_component_can_lose_an_instance_where_a_latency_is_kept(seed: int) -> None:
+    request, goal = small(seed)
+    goal = replace(goal, rate_per_s=0.35 * goal.rate_per_s)
+    at_rest = Sizing(request, goal).smallest().latency_p99_s
+    limit_s = at_rest * (0.85 + 0.005 * seed)
+    sizing = Sizing(request, replace(goal, latency_p99_limit_s=limit_s))
+    try:
+        found = sizing.smallest()
+    except NoParallelismHelps as error:
+        assert "no parallelism brings the latency below" in str(error)
+        return
+    assert found.latency_p99_s <= limit_s < at_rest
+    for name, n in found.parallelism.items():
+        assert n == 1 or not keeps(sizing, {**found.parallelism, name: n - 1}), name
 
 
 @pytest.mark.parametrize("lower", [0.97, 0.95])

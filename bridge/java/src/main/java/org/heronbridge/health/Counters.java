@@ -1,94 +1,73 @@
 package org.heronbridge.health;
 
 import com.microsoft.dhalion.core.Measurement;
-import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
-import java.util.NavigableMap;
-import java.util.NavigableSet;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
 
-/**
- * Counters of a component, and the time that they cover.
- *
- * <p>They come in buckets of a minute, of which the newest may not be full and the oldest may be from
- * before the topology ran. A single one is taken for the whole window.
- */
+/** Counters of a component, in the minutes that are covered. */
 final class Counters {
 
-  /** By metric, instance and second. */
-  private final Map<String, Map<String, NavigableMap<Long, Double>>> values = new HashMap<>();
-  private final NavigableSet<Long> covered;
-  private final double coveredS;
-
-  private Counters(
-      Collection<Measurement> measurements, String component, Duration window, String... counting) {
-    NavigableSet<Long> seen = new TreeSet<>();
-    long first = Long.MAX_VALUE;
-    for (Measurement measurement : measurements) {
-      if (measurement.component().equals(component) && !Double.isNaN(measurement.value())) {
-        long second = measurement.instant().getEpochSecond();
-        values.computeIfAbsent(measurement.type(), key -> new TreeMap<>())
-            .computeIfAbsent(measurement.instance(), key -> new TreeMap<>())
-            .put(second, measurement.value());
-        for (String prefix : counting) {
-          if (measurement.type().startsWith(prefix)) {
-            seen.add(second);
-            first = measurement.value() > 0 ? Math.min(first, second) : first;
-          }
-        }
-      }
-    }
-    if (seen.size() < 2) {
-      covered = seen;
-      coveredS = window.toMillis() / 1000.0;
-      return;
-    }
-    long width = Long.MAX_VALUE;
-    for (Long second : seen) {
-      Long next = seen.higher(second);
-      width = next == null ? width : Math.min(width, next - second);
-    }
-    covered = new TreeSet<>(seen.headSet(seen.last()));
-    if (first != Long.MAX_VALUE) {
-      long start = first;
-      covered.removeIf(second -> second < start);
-    }
-    coveredS = (double) covered.size() * width;
-  }
+  private final Minutes minutes;
+  /** By metric, instance and minute. */
+  private final Map<String, Map<String, Map<Long, Double>>> values = new HashMap<>();
+  private final Set<Long> counted = new HashSet<>();
 
   /**
    * Counters of one component.
    *
-   * @param window for which was asked
-   * @param counting starts of the names of those that count something at all times
+   * @param measurements of all components; what is no amount is left out
+   * @param counting start of the names of those that count something at all times
    */
-  static Counters of(
-      Collection<Measurement> measurements, String component, Duration window, String... counting) {
-    return new Counters(measurements, component, window, counting);
+  Counters(
+      Collection<Measurement> measurements, String component, Minutes minutes, String counting) {
+    this.minutes = minutes;
+    List<Measurement> inTime = new ArrayList<>();
+    for (Measurement measurement : measurements) {
+      double value = measurement.value();
+      if (measurement.component().equals(component) && value >= 0 && !Double.isInfinite(value)) {
+        inTime.add(measurement);
+      }
+    }
+    // Of two in one minute, the first may be the short one that a counter begins with.
+    inTime.sort(Comparator.comparing(Measurement::instant));
+    for (Measurement measurement : inTime) {
+      long minute = minutes.of(measurement.instant());
+      if (minutes.covered().contains(minute)) {
+        values.computeIfAbsent(measurement.type(), key -> new TreeMap<>())
+            .computeIfAbsent(measurement.instance(), key -> new HashMap<>())
+            .put(minute, measurement.value());
+        if (measurement.type().startsWith(counting)) {
+          counted.add(minute);
+        }
+      }
+    }
   }
 
   /** Whether there is anything to go by. */
   boolean isKnown() {
-    return !covered.isEmpty() && coveredS > 0;
+    return !counted.isEmpty();
   }
 
-  /** Starts of the minutes that are covered, in seconds; of a single number, the only one. */
-  NavigableSet<Long> covered() {
-    return Collections.unmodifiableNavigableSet(covered);
+  /** Whether there is anything to go by in one of the minutes covered. */
+  boolean isKnownIn(long minute) {
+    return counted.contains(minute);
   }
 
   /** What all instances counted in one of the minutes covered, per second. */
-  double perSecondIn(Long minute, String metric) {
+  double perSecondIn(long minute, String metric) {
     double sum = 0;
     for (String instance : instances(metric)) {
       sum += value(metric, instance, minute);
     }
-    return isKnown() ? sum * covered.size() / coveredS : 0;
+    return sum / Minutes.LENGTH_S;
   }
 
   /** Instances with a value of the metric. */
@@ -99,10 +78,10 @@ final class Counters {
   /** What the instance counted, per second. */
   double perSecond(String metric, String instance) {
     double sum = 0;
-    for (Long second : covered) {
-      sum += value(metric, instance, second);
+    for (long minute : minutes.covered()) {
+      sum += value(metric, instance, minute);
     }
-    return isKnown() ? sum / coveredS : 0;
+    return isKnown() ? sum / minutes.coveredS() : 0;
   }
 
   /** What all instances counted, per second. */
@@ -117,9 +96,8 @@ final class Counters {
   /** Sum over time of one metric of the instance times another. */
   double product(String metric, String other, String instance) {
     double sum = 0;
-    for (Long second : covered) {
-      double value = value(metric, instance, second);
-      sum += value > 0 ? value * value(other, instance, second) : 0;
+    for (long minute : minutes.covered()) {
+      sum += value(metric, instance, minute) * value(other, instance, minute);
     }
     return sum;
   }
@@ -127,15 +105,15 @@ final class Counters {
   /** Sum over time of a metric of the instance, where another one has a value. */
   double sumWhere(String metric, String other, String instance) {
     double sum = 0;
-    for (Long second : covered) {
-      sum += value(other, instance, second) > 0 ? value(metric, instance, second) : 0;
+    for (long minute : minutes.covered()) {
+      sum += value(other, instance, minute) > 0 ? value(metric, instance, minute) : 0;
     }
     return sum;
   }
 
-  private double value(String metric, String instance, Long second) {
+  private double value(String metric, String instance, long minute) {
     return values.getOrDefault(metric, Collections.emptyMap())
-        .getOrDefault(instance, Collections.emptyNavigableMap())
-        .getOrDefault(second, 0.0);
+        .getOrDefault(instance, Collections.emptyMap())
+        .getOrDefault(minute, 0.0);
   }
 }

@@ -62,6 +62,6 @@ final class CycleView {
 
   /** All of it; only when {@link #running()} is there. */
   Observation observation(Collection<Diagnosis> diagnoses) {
-    return new Observation(running(), measurements, symptoms, diagnoses, sensor.window());
+    return new Observation(running(), sensor.measured(), measurements, symptoms, diagnoses);
   }
 }

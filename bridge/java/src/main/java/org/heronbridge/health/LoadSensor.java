@@ -43,6 +43,7 @@ final class LoadSensor implements ISensor {
   private final Duration window;
   private ExecutionContext context;
   private RunningTopology running;
+  private List<Measurement> measured = Collections.emptyList();
 
   /**
    * A sensor.
@@ -61,9 +62,9 @@ final class LoadSensor implements ISensor {
     return running;
   }
 
-  /** For which counters are asked. */
-  Duration window() {
-    return window;
+  /** What was measured last, with times by the minute; empty when something failed. */
+  List<Measurement> measured() {
+    return measured;
   }
 
   @Override
@@ -71,9 +72,16 @@ final class LoadSensor implements ISensor {
     context = executionContext;
   }
 
+  /**
+   * Measures.
+   *
+   * @return nothing: Dhalion's executor would log every number that is older than the last cycle, and
+   *     keep all for half an hour (PoliciesExecutor.java, start)
+   */
   @Override
   public Collection<Measurement> fetch() {
     running = null;
+    measured = Collections.emptyList();
     RunningTopology read;
     try {
       read = reader.call();
@@ -100,7 +108,8 @@ final class LoadSensor implements ISensor {
     }
     found.addAll(measured(now, Collections.singletonList(HELD_BACK_MS), STREAM_MANAGERS));
     running = read;
-    return found;
+    measured = found;
+    return Collections.emptyList();
   }
 
   /**

@@ -3,7 +3,6 @@ package org.heronbridge.health;
 import com.microsoft.dhalion.core.Diagnosis;
 import com.microsoft.dhalion.core.Measurement;
 import com.microsoft.dhalion.core.Symptom;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -12,7 +11,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.NavigableSet;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -33,7 +31,7 @@ final class Observation {
   private static final double MS = 1e-3;
 
   private final RunningTopology running;
-  private final Duration window;
+  private final Minutes minutes;
   private final Map<String, ComponentLoad.Builder> components = new TreeMap<>();
   private final SortedSet<String> uncounted = new TreeSet<>();
   private final Map<Integer, InstanceLoad.Builder> instances = new TreeMap<>();
@@ -48,19 +46,20 @@ final class Observation {
    * An observation.
    *
    * @param running the topology and the plan with which it was made
-   * @param window that counters were asked for
+   * @param load measurements of {@link LoadSensor}
+   * @param measurements those of Heron's sensors
    */
   Observation(
       RunningTopology running,
+      Collection<Measurement> load,
       Collection<Measurement> measurements,
       Collection<Symptom> found,
-      Collection<Diagnosis> diagnoses,
-      Duration window) {
+      Collection<Diagnosis> diagnoses) {
     this.running = running;
-    this.window = window;
-    running.spouts().forEach((spout, streams) -> readSpout(measurements, spout, streams));
-    running.bolts().forEach((bolt, streams) -> readBolt(measurements, bolt, streams));
-    readBackPressure(measurements);
+    this.minutes = new Minutes(load);
+    running.spouts().forEach((spout, streams) -> readSpout(load, spout, streams));
+    running.bolts().forEach((bolt, streams) -> readBolt(load, bolt, streams));
+    readBackPressure(load, measurements);
     readSymptoms(found, diagnoses);
   }
 
@@ -152,8 +151,8 @@ final class Observation {
     return String.join(", ", words);
   }
 
-  private void readSpout(Collection<Measurement> measurements, String spout, List<String> streams) {
-    Counters counters = Counters.of(measurements, spout, window, LoadSensor.EMITTED);
+  private void readSpout(Collection<Measurement> load, String spout, List<String> streams) {
+    Counters counters = new Counters(load, spout, minutes, LoadSensor.EMITTED);
     // A spout's base tuple is one of its busiest stream.
     String busiest = null;
     for (String stream : streams) {
@@ -175,8 +174,8 @@ final class Observation {
     }
   }
 
-  private void readBolt(Collection<Measurement> measurements, String bolt, List<StreamId> streams) {
-    Counters counters = Counters.of(measurements, bolt, window, LoadSensor.EXECUTED);
+  private void readBolt(Collection<Measurement> measured, String bolt, List<StreamId> streams) {
+    Counters counters = new Counters(measured, bolt, minutes, LoadSensor.EXECUTED);
     if (!counters.isKnown()) {
       return;
     }
@@ -214,11 +213,12 @@ final class Observation {
     components.put(bolt, load);
   }
 
-  private void readBackPressure(Collection<Measurement> measurements) {
-    Counters managers = Counters.of(
-        measurements, LoadSensor.STREAM_MANAGERS, window, LoadSensor.HELD_BACK_MS);
+  private void readBackPressure(
+      Collection<Measurement> load, Collection<Measurement> measurements) {
+    Counters managers =
+        new Counters(load, LoadSensor.STREAM_MANAGERS, minutes, LoadSensor.HELD_BACK_MS);
     // Heron's sensor may average over a longer time than the load is measured in.
-    boolean counted = managers.isKnown() && !managers.instances(LoadSensor.HELD_BACK_MS).isEmpty();
+    boolean counted = managers.isKnown();
     for (String manager : managers.instances(LoadSensor.HELD_BACK_MS)) {
       heldBackShare = Math.min(1, Math.max(
           heldBackShare, managers.perSecond(LoadSensor.HELD_BACK_MS, manager) * MS));
@@ -234,14 +234,12 @@ final class Observation {
   }
 
   private void readUnhindered(Counters managers) {
-    NavigableSet<Long> minutes = new TreeSet<>();
-    emitted.keySet().forEach(counters -> minutes.addAll(counters.covered()));
-    for (Long minute : minutes) {
+    for (Long minute : minutes.covered()) {
       // Components tell their counters up to a minute late.
-      Long before = minutes.lower(minute);
-      Long after = minutes.higher(minute);
-      if (after == null || isHeldBack(managers, minute) || isHeldBack(managers, after)
-          || before != null && isHeldBack(managers, before)) {
+      Long before = minutes.covered().lower(minute);
+      Long after = minutes.covered().higher(minute);
+      if (after == null || !isFree(managers, minute) || !isFree(managers, after)
+          || before != null && !isFree(managers, before)) {
         continue;
       }
       double rate = 0;
@@ -252,8 +250,10 @@ final class Observation {
     }
   }
 
-  private static boolean isHeldBack(Counters managers, Long minute) {
-    return managers.perSecondIn(minute, LoadSensor.HELD_BACK_MS) > 0;
+  /** Whether nothing held the spouts back in a minute; not where nobody knows. */
+  private static boolean isFree(Counters managers, long minute) {
+    return managers.isKnownIn(minute)
+        && managers.perSecondIn(minute, LoadSensor.HELD_BACK_MS) == 0;
   }
 
   private void readSymptoms(Collection<Symptom> found, Collection<Diagnosis> diagnoses) {

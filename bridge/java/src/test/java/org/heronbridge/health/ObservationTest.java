@@ -1,0 +1,94 @@
+package org.heronbridge.health;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.microsoft.dhalion.core.Measurement;
+import com.microsoft.dhalion.core.Symptom;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import org.heronbridge.wire.AdviseRequest;
+import org.junit.jupiter.api.Test;
+
+/** {@code word}, twice, before {@code count}, twice. */
+class ObservationTest {
+
+  private static final String HELD_BACK = LoadSensor.HELD_BACK_MS;
+  private static final long START = 1_000_007;
+
+  private final List<Measurement> load = new ArrayList<>();
+  private final List<Measurement> measurements = new ArrayList<>();
+  private final List<Symptom> symptoms = new ArrayList<>();
+
+  @Test
+  void whatIsOnOfferIsTheRateOfTheTimeInWhichNothingHeldSpoutsBack() throws Exception {
+    // 100 tuples/s on offer; half of the last two minutes was lost.
+    told("word", "container_1_word_1", "__emit-count/default", 0, 6000, 6000, 3000, 3000, 3000);
+    told(LoadSensor.STREAM_MANAGERS, "stmgr-1", HELD_BACK, 0, 0, 0, 30_000, 30_000, 30_000);
+
+    assertEquals(100, observation().offeredPerS(), 1e-9);
+  }
+
+  @Test
+  void aMinuteBesideOneThatIsHeldBackDoesNotTellWhatIsOnOffer() throws Exception {
+    told("word", "container_1_word_1", "__emit-count/default", 6000, 9000, 3000, 3000, 3000);
+    told(LoadSensor.STREAM_MANAGERS, "stmgr-1", HELD_BACK, 0, 0, 30_000, 30_000, 30_000);
+
+    assertEquals(100, observation().unhinderedPerS(), 1e-9);
+  }
+
+  @Test
+  void whereStreamManagersTellNothingNobodyKnowsWhatIsOnOffer() throws Exception {
+    told("word", "container_1_word_1", "__emit-count/default", 6000, 6000, 6000, 6000);
+    symptoms.add(new Symptom(
+        HeronHealth.COMPONENT_BACK_PRESSURE, Instant.ofEpochSecond(START), List.of("count")));
+
+    assertEquals(0, observation().unhinderedPerS());
+  }
+
+  @Test
+  void streamManagersMayCountFromAnotherSecond() throws Exception {
+    told("word", "container_1_word_1", "__emit-count/default", 6000, 6000, 3000, 3000, 3000);
+    for (int minute = 0; minute < 5; minute++) {
+      load.add(new Measurement(LoadSensor.STREAM_MANAGERS, "stmgr-1", HELD_BACK,
+          Instant.ofEpochSecond(START + 60L * minute - 2), 30_000));
+    }
+
+    assertEquals(0, observation().unhinderedPerS());
+    assertEquals(75 / 0.5, observation().offeredPerS(), 1e-9);
+  }
+
+  @Test
+  void anInstanceThatNoLongerRunsIsNotTold() throws Exception {
+    told("count", "container_1_count_" + task("count"), "__execute-count/word/default", 600, 600, 600);
+    told("count", "container_9_count_99", "__execute-count/word/default", 0, 0, 0);
+    measurements.add(new Measurement("count", "container_9_count_99",
+        HeronHealth.BACK_PRESSURE_MS, Instant.ofEpochSecond(START), 500));
+    AdviseRequest.Builder request = AdviseRequest.newBuilder();
+
+    observation().addTo(request, false);
+
+    assertEquals(1, request.getInstancesCount());
+    assertEquals(task("count"), request.getInstances(0).getTaskId());
+  }
+
+  private static int task(String component) throws Exception {
+    return running().components().entrySet().stream()
+        .filter(task -> task.getValue().equals(component)).findFirst().orElseThrow().getKey();
+  }
+
+  private static RunningTopology running() throws Exception {
+    return RunningTopology.read(new SimulatedCluster(2, 2).stateManager(), "WordCount");
+  }
+
+  private Observation observation() throws Exception {
+    return new Observation(running(), load, measurements, symptoms, List.of());
+  }
+
+  private void told(String component, String instance, String metric, double... byMinute) {
+    for (int minute = 0; minute < byMinute.length; minute++) {
+      load.add(new Measurement(component, instance, metric,
+          Instant.ofEpochSecond(START + 60L * minute), byMinute[minute]));
+    }
+  }
+}

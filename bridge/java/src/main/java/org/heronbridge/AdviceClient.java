@@ -4,8 +4,12 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.twitter.heron.api.generated.TopologyAPI;
 import com.twitter.heron.spi.common.Config;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -15,7 +19,6 @@ import org.heronbridge.wire.ActionKind;
 import org.heronbridge.wire.AdviseRequest;
 import org.heronbridge.wire.AdviseResponse;
 import org.heronbridge.wire.PackingPlan;
-import org.heronbridge.wire.PlanningContext;
 import org.heronbridge.wire.Topology;
 
 /**
@@ -107,11 +110,7 @@ public final class AdviceClient {
           "the bridge was not asked: " + String.join("; ", settings.problems()), null);
     }
     AdviseRequest request = observed
-        .setContext(PlanningContext.newBuilder()
-            .setCaller(RequestCaller.of(settings))
-            .setTopology(topology.toByteString())
-            .putAllConfig(HeronSettings.instanceDefaults(config))
-            .setOptions(RequestCaller.options(settings)))
+        .setContext(RequestContext.of(settings, config, topology))
         .setCurrentPlan(current.toByteString())
         .build();
     BridgeClient asked = new BridgeClient(settings, "take the policy out of healthmgr.yaml");
@@ -153,6 +152,14 @@ public final class AdviceClient {
     if (SamePlan.isSame(plan, current)) {
       throw invalid("it is the plan that runs", null);
     }
+    Set<String> running = new HashSet<>();
+    current.getContainerPlansList().forEach(container -> container.getInstancePlansList()
+        .forEach(instance -> running.add(instance.getComponentName())));
+    if (!action.getParallelismMap().keySet().equals(running)
+        || action.getParallelismMap().containsValue(0)) {
+      throw invalid("it is for " + new TreeMap<>(action.getParallelismMap())
+          + ", and what runs is " + new TreeSet<>(running), null);
+    }
     Map<String, Integer> deltas = new HashMap<>(action.getParallelismMap());
     current.getContainerPlansList().forEach(container -> container.getInstancePlansList()
         .forEach(instance -> deltas.merge(instance.getComponentName(), -1, Integer::sum)));
@@ -162,8 +169,7 @@ public final class AdviceClient {
         deltas,
         0,
         null,
-        Long.parseLong(HeronSettings.instanceDefaults(config)
-            .getOrDefault("heron.resources.instance.ram", "0")),
+        HeronSettings.instanceRam(HeronSettings.instanceDefaults(config)),
         settings.containersFree() || action.getKind() == ActionKind.CHANGE_CONTAINERS,
         SchedulerRules.of(settings.heron("heron.class.scheduler")));
     String broken = PlanValidator.brokenRule(plan, requirements);

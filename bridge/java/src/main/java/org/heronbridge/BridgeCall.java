@@ -7,7 +7,6 @@ import com.twitter.heron.spi.common.Config;
 import com.twitter.heron.spi.packing.PackingPlan;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.heronbridge.wire.PackRequest;
@@ -61,13 +60,8 @@ final class BridgeCall {
     client.prepare();
     Topology topology = TopologyTrimmer.trim(heronTopology.toByteArray());
     byte[] current = task.isRepack() ? HeronPlans.toBytes(task.currentPlan()) : null;
-    Map<String, String> defaults = HeronSettings.instanceDefaults(config);
-    PlanningContext context = PlanningContext.newBuilder()
-        .setCaller(RequestCaller.of(settings))
-        .setTopology(topology.toByteString())
-        .putAllConfig(defaults)
+    PlanningContext context = RequestContext.of(settings, config, topology)
         .setFallback(fallbackPart())
-        .setOptions(RequestCaller.options(settings))
         .setDryRun(settings.heron("heron.config.dry_run").equalsIgnoreCase("true"))
         .build();
     PlanRequirements requirements = new PlanRequirements(
@@ -76,7 +70,7 @@ final class BridgeCall {
         task.deltas(),
         task.containerCount(),
         fallbackMessage,
-        Long.parseLong(defaults.getOrDefault("heron.resources.instance.ram", "0")),
+        HeronSettings.instanceRam(context.getConfigMap()),
         settings.containersFree(),
         SchedulerRules.of(settings.heron("heron.class.scheduler")));
     PlanResponse response = current == null

@@ -10,6 +10,8 @@ import java.util.function.Supplier;
 /** Reads Heron's configuration, whatever type a value has there. */
 final class HeronSettings {
 
+  private static final String RAM = "heron.resources.instance.ram";
+
   private HeronSettings() {
   }
 
@@ -29,9 +31,18 @@ final class HeronSettings {
   static Map<String, String> instanceDefaults(Config config) {
     Map<String, String> defaults = new LinkedHashMap<>();
     put(defaults, "heron.resources.instance.cpu", () -> Context.instanceCpu(config));
-    put(defaults, "heron.resources.instance.ram", () -> Context.instanceRam(config).asBytes());
+    put(defaults, RAM, () -> Context.instanceRam(config).asBytes());
     put(defaults, "heron.resources.instance.disk", () -> Context.instanceDisk(config).asBytes());
     return defaults;
+  }
+
+  /**
+   * Bytes of RAM that an instance gets when the topology does not say; 0: not known.
+   *
+   * @param defaults see {@link #instanceDefaults}
+   */
+  static long instanceRam(Map<String, String> defaults) {
+    return Long.parseLong(defaults.getOrDefault(RAM, "0"));
   }
 
   /** Package prefix of the Heron that calls: {@code com.twitter.heron} or {@code org.apache.heron}. */

@@ -20,9 +20,14 @@ public final class Sentences {
     return t instanceof Error ? t.getClass().getSimpleName() + ": " + line(message) : line(message);
   }
 
+  /** The text without line breaks and other control characters. */
+  public static String withoutBreaks(String text) {
+    return text.replaceAll("\\p{Cntrl}+", " ").trim();
+  }
+
   /** The text without line breaks and other control characters, shortened. */
   public static String line(String text) {
-    String line = text.replaceAll("\\p{Cntrl}+", " ").trim();
+    String line = withoutBreaks(text);
     return line.length() <= LONGEST ? line : line.substring(0, LONGEST) + "...";
   }
 }

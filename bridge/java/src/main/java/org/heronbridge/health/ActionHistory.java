@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import org.heronbridge.wire.Action;
+import org.heronbridge.wire.ActionKind;
 import org.heronbridge.wire.ActionOutcome;
 import org.heronbridge.wire.PastAction;
 
@@ -36,6 +37,10 @@ final class ActionHistory {
   private static final int MOST_KEPT = 100;
   /** Times that the scheduler may refuse an action before it is not tried again. */
   private static final int MOST_REFUSALS = 2;
+  /** Times a load up to which another one counts as the same. */
+  private static final double SAME_LOAD = 1.1;
+  /** For which what is missed may be missed because it was taken away. */
+  private static final Duration MISSED_WITHIN = Duration.ofHours(1);
 
   private final Duration window;
   private final Duration cooldown;
@@ -47,6 +52,7 @@ final class ActionHistory {
   private ByteString plan;
   private PastAction.Builder pending;
   private SortedSet<String> pendingBottlenecks;
+  private double lastRatePerS;
 
   /**
    * A history in which nothing was done.
@@ -71,12 +77,22 @@ final class ActionHistory {
       quietUntil = now.plus(EXPORT).plus(window);
     }
     if (changed) {
-      // Whatever the outcome will be, it is not that of our action alone.
-      pending = null;
-      quietUntil = now.plus(SETTLING).plus(EXPORT).plus(window);
+      disturbed(now);
     }
     plan = runningPlan;
     return changed;
+  }
+
+  /** Takes note of something that somebody else did to the topology. */
+  void disturbed(Instant now) {
+    // Whatever comes of our action, it does not come of it alone.
+    pending = null;
+    lastRatePerS = 0;
+    settle(now);
+  }
+
+  private void settle(Instant now) {
+    quietUntil = now.plus(SETTLING).plus(EXPORT).plus(window);
   }
 
   /** Whether what is measured now may stem from another plan. */
@@ -109,6 +125,31 @@ final class ActionHistory {
     return judged;
   }
 
+  /**
+   * Takes back that the last action helped, when it took instances away and they are missed now
+   * although no more is on offer. Buffers may take longer than a window to fill.
+   *
+   * @param bottlenecks components that hold the spouts back now
+   * @param offeredPerS tuples per second on offer now
+   * @return the action with its outcome; null when there is nothing to take back
+   */
+  PastAction takeBack(Collection<String> bottlenecks, double offeredPerS, Instant now) {
+    PastAction.Builder last = past.peekLast();
+    if (last == null || last.getOutcome() != ActionOutcome.HELPED
+        || offeredPerS > SAME_LOAD * lastRatePerS
+        || now.isAfter(lastAction.plus(MISSED_WITHIN))
+        || bottlenecks.stream().noneMatch(component -> last.getAfterOrDefault(component, 0)
+            < last.getBeforeOrDefault(component, 0))) {
+      return null;
+    }
+    return last.setOutcome(ActionOutcome.DID_NOT_HELP).build();
+  }
+
+  /** Whether the scheduler refused an action so often that it is not tried again. */
+  boolean isRefused(String fingerprint) {
+    return refusals.getOrDefault(fingerprint, 0) >= MOST_REFUSALS;
+  }
+
   /** Whether an action was taken from the same state before and did not help. */
   boolean didNotHelp(String fingerprint) {
     return past.stream().anyMatch(action -> action.getFingerprint().equals(fingerprint)
@@ -119,21 +160,32 @@ final class ActionHistory {
    * Takes note of an action.
    *
    * @param bottlenecks components that it is meant to help; empty: none holds the spouts back yet
+   * @param ratePerS tuples per second that it is meant to carry
    * @param now when it was over
    */
-  void done(Action action, Map<String, Integer> before, Set<String> bottlenecks, Instant now) {
+  void done(
+      Action action,
+      Map<String, Integer> before,
+      Set<String> bottlenecks,
+      double ratePerS,
+      Instant now) {
     pending = entry(action, before, now);
     pendingBottlenecks = new TreeSet<>(bottlenecks);
+    lastRatePerS = ratePerS;
     add(pending);
     lastAction = now;
-    quietUntil = now.plus(SETTLING).plus(EXPORT).plus(window);
+    settle(now);
     // What is read next: schedulers number containers and size them in their own way.
     plan = null;
   }
 
-  /** Takes note of an action that the scheduler refused: it is tried once more, and then no longer. */
+  /**
+   * Takes note of an action that the scheduler refused: it is tried once more, and then no longer. It
+   * may have stopped the topology all the same.
+   */
   void refused(Action action, Map<String, Integer> before, Instant now) {
     lastAction = now;
+    settle(now);
     if (refusals.merge(action.getFingerprint(), 1, Integer::sum) >= MOST_REFUSALS) {
       add(entry(action, before, now).setOutcome(ActionOutcome.DID_NOT_HELP));
     }
@@ -157,7 +209,8 @@ final class ActionHistory {
         .setKind(action.getKind())
         .setAtS(seconds(now))
         .putAllBefore(before)
-        .putAllAfter(action.getParallelismMap());
+        .putAllAfter(
+            action.getKind() == ActionKind.RESTART_INSTANCE ? before : action.getParallelismMap());
   }
 
   private void add(PastAction.Builder action) {

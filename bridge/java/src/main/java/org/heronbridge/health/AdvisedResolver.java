@@ -52,6 +52,7 @@ final class AdvisedResolver implements IResolver {
   private final ActionHistory history;
   private final LoadMemory load;
   private final RisingLoad rising = new RisingLoad();
+  private final SteadyTime time = new SteadyTime();
   private ExecutionContext context;
   private Instant nextReview;
 
@@ -79,14 +80,12 @@ final class AdvisedResolver implements IResolver {
 
   @Override
   public Collection<Action> resolve(Collection<Diagnosis> diagnoses) {
-    Instant now = Instant.EPOCH;
     try {
-      now = context.checkpoint();
-      return resolve(diagnoses, now);
+      return resolve(diagnoses, time.of(context.checkpoint()));
     } catch (NoAdviceException e) {
       String sentence = "nothing was done: " + e.getMessage();
       log.hindered(sentence);
-      return entry(NOT_DEPLOYED, sentence, now);
+      return entry(NOT_DEPLOYED, sentence);
     } catch (Throwable t) {
       // An Error as well: a class that is missing in this Heron must not end other policies.
       log.hindered("nothing was done: the policy failed: " + Sentences.of(t));
@@ -104,37 +103,58 @@ final class AdvisedResolver implements IResolver {
       throw new NoAdviceException(String.join("; ", hindrances), null);
     }
     if (history.noteRunning(ByteString.copyFrom(running.heronPlan().toByteArray()), now)) {
-      log.said("somebody else changed the plan");
-      deployment.announceUpdate(running.parallelism().keySet(), now);
-      load.forget();
-      rising.forget();
+      log.said("the plan was changed, not by this policy as far as it knows; all is measured anew");
+      deployment.announceUpdate(running.parallelism().keySet(), context.checkpoint());
+      startAnew();
     }
-    Observation seen = view.observation(diagnoses);
+    if (deployment.takeRestartByOthers()) {
+      log.said("another policy restarted a container; all is measured anew");
+      history.disturbed(now);
+      startAnew();
+    }
     if (history.isTooEarly(now)) {
       return Collections.emptyList();
     }
+    Observation seen = view.observation(diagnoses);
     learn(seen, now);
+    return act(seen, running, now);
+  }
+
+  private void startAnew() {
+    load.forget();
+    rising.forget();
+  }
+
+  /** Whether the last action helped is known once a window has gone by. */
+  private void learn(Observation seen, Instant now) throws NoAdviceException {
+    PastAction judged = history.judge(seen.bottlenecks(), now);
+    if (judged != null) {
+      log.said(name(judged) + (judged.getOutcome() == ActionOutcome.HELPED
+          ? " helped" : " did not help and will not be repeated from the same state"));
+    }
     if (!seen.uncountedSpouts().isEmpty()) {
       throw new NoAdviceException("the source of metrics has no counters of "
           + String.join(", ", seen.uncountedSpouts()) + ", so the load is not known; see"
           + " heron.healthmgr.metricsource in healthmgr.yaml", null);
     }
-    return act(seen, running, now);
-  }
-
-  /** Whether the last action helped is known once a window has gone by. */
-  private void learn(Observation seen, Instant now) {
-    PastAction judged = history.judge(seen.bottlenecks(), now);
-    if (judged != null) {
-      log.said(judged.getKind().name().toLowerCase(Locale.ROOT).replace('_', ' ')
-          + (judged.getOutcome() == ActionOutcome.HELPED
-              ? " helped" : " did not help and will not be repeated from the same state"));
-    }
     if (seen.bottlenecks().isEmpty()) {
       load.note(now, seen.offeredPerS());
-    } else {
-      load.forget();
+      return;
     }
+    load.forget();
+    PastAction missed = history.takeBack(seen.bottlenecks(), offeredPerS(seen), now);
+    if (missed != null) {
+      log.said(name(missed) + " took away what is missing now, and will not be repeated from the same"
+          + " state");
+    }
+  }
+
+  private static String name(PastAction action) {
+    return action.getKind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+  }
+
+  private static double offeredPerS(Observation seen) {
+    return seen.unhinderedPerS() > 0 ? seen.unhinderedPerS() : seen.offeredPerS();
   }
 
   private Collection<Action> act(Observation seen, RunningTopology running, Instant now)
@@ -146,7 +166,6 @@ final class AdvisedResolver implements IResolver {
         && rising.hasRisen(seen.offeredPerS());
     if (rises) {
       ratePerS = seen.offeredPerS();
-      rising.asked(ratePerS);
     } else if (symptoms.isEmpty() && isReviewDue(now)) {
       ratePerS = load.highestPerS();
       symptoms = seen.overProvisioned(ratePerS, settings.headroom());
@@ -155,35 +174,73 @@ final class AdvisedResolver implements IResolver {
       return Collections.emptyList();
     }
     if (now.isBefore(history.nextAction())) {
-      String waits = "nothing is done before " + history.nextAction()
+      String waits = "nothing is done before " + time.onClock(history.nextAction())
           + ", a while after the last action";
       log.stillSaid(waits);
-      return entry(NOT_DEPLOYED, waits, now);
+      return entry(NOT_DEPLOYED, waits);
     }
     if (seen.bottlenecks().isEmpty()) {
       nextReview = now.plus(settings.cooldown());
     }
     AdviseResponse advice = bridge.ask(
         running.topology(), running.plan(), request(seen, symptoms, ratePerS, now));
+    if (rises) {
+      rising.asked(ratePerS);
+    }
     String words = rises
         ? String.format(Locale.ROOT, "the load has risen to %.0f tuples/s", ratePerS)
         : Observation.words(symptoms);
     org.heronbridge.wire.Action chosen = chosen(advice);
     if (chosen == null || chosen.getKind() == ActionKind.DO_NOTHING) {
-      String sentence = words + "; nothing is done: " + reasons(advice);
-      log.said(sentence);
-      return entry(NOT_DEPLOYED, sentence, now);
+      return decided(words + "; nothing is done: " + reasons(advice));
     }
-    String doubt = rises && shrinks(chosen, running)
-        ? "it takes instances away while the load rises" : doubt(chosen);
     String what = words + "; " + what(chosen);
-    if (doubt != null || settings.mode() == HealthSettings.Mode.SHADOW) {
-      String sentence = what + ": not done, because "
-          + (doubt == null ? HealthSettings.PREFIX + "mode is shadow" : doubt);
-      log.said(sentence);
-      return entry(NOT_DEPLOYED, sentence, now);
+    String doubt = rises && shrinks(chosen, running)
+        ? "it takes instances away while the load rises" : doubt(chosen, running);
+    if (doubt != null) {
+      return decided(what + ": not done, because " + doubt);
     }
-    return follow(chosen, what, seen.bottlenecks(), running, now);
+    PackingPlan plan = chosen.getKind() == ActionKind.RESTART_INSTANCE
+        ? null : bridge.deployable(running.topology(), running.plan(), chosen);
+    if (settings.mode() == HealthSettings.Mode.SHADOW) {
+      return decided(what + ": not done, because " + HealthSettings.PREFIX + "mode is shadow");
+    }
+    return follow(chosen, plan, what, seen, ratePerS, running);
+  }
+
+  private Collection<Action> decided(String sentence) {
+    log.said(sentence);
+    return entry(NOT_DEPLOYED, sentence);
+  }
+
+  /** Does it: a restart where there is no plan. */
+  private Collection<Action> follow(
+      org.heronbridge.wire.Action chosen,
+      PackingPlan plan,
+      String what,
+      Observation seen,
+      double ratePerS,
+      RunningTopology running) {
+    log.said(what + ": doing it now");
+    Action done;
+    try {
+      done = plan == null
+          ? deployment.restart(chosen.getContainerId(), context.checkpoint())
+          : deployment.update(running, plan, changed(chosen, running), context.checkpoint());
+    } catch (Throwable t) {
+      // An Error as well: the scheduler's part may lack a class, and would be asked at every look.
+      history.refused(chosen, running.parallelism(), time.of(clock.instant()));
+      String sentence = what + ": failed: " + Sentences.of(t);
+      log.failed(sentence);
+      return entry(NOT_DEPLOYED, sentence);
+    }
+    history.done(chosen, running.parallelism(), seen.bottlenecks(),
+        ratePerS > 0 ? ratePerS : seen.offeredPerS(), time.of(clock.instant()));
+    startAnew();
+    log.said(Sentences.line(chosen.getDescription()) + ": done");
+    List<Action> entries = new ArrayList<>(Arrays.asList(done));
+    entries.addAll(entry(DEPLOYED, what));
+    return entries;
   }
 
   private boolean isReviewDue(Instant now) {
@@ -220,9 +277,21 @@ final class AdvisedResolver implements IResolver {
   }
 
   /** Why an action is not taken although the bridge chose it; null: it is. */
-  private String doubt(org.heronbridge.wire.Action chosen) {
+  private String doubt(org.heronbridge.wire.Action chosen, RunningTopology running) {
+    if (chosen.getKind() == ActionKind.ACTION_UNSPECIFIED
+        || chosen.getKind() == ActionKind.UNRECOGNIZED) {
+      return "this plugin does not know actions of its kind (" + chosen.getKindValue()
+          + "); update the plugin";
+    }
     if (chosen.getFingerprint().isEmpty()) {
       return "the bridge gave it no fingerprint, so its outcome could not be remembered";
+    }
+    if (chosen.getKind() == ActionKind.RESTART_INSTANCE
+        && !running.hasContainer(chosen.getContainerId())) {
+      return "container " + chosen.getContainerId() + " does not run";
+    }
+    if (history.isRefused(chosen.getFingerprint())) {
+      return "the scheduler refused it before, and it is not tried again";
     }
     if (history.didNotHelp(chosen.getFingerprint())) {
       return "it was done before and did not help";
@@ -233,41 +302,6 @@ final class AdvisedResolver implements IResolver {
           + " %sprobability is %.2f", chosen.getProbability(), HealthSettings.PREFIX, wanted);
     }
     return null;
-  }
-
-  private Collection<Action> follow(
-      org.heronbridge.wire.Action chosen,
-      String what,
-      SortedSet<String> bottlenecks,
-      RunningTopology running,
-      Instant now)
-      throws NoAdviceException {
-    boolean restarts = chosen.getKind() == ActionKind.RESTART_INSTANCE;
-    if (restarts && !running.hasContainer(chosen.getContainerId())) {
-      throw new NoAdviceException("the bridge chose to restart container "
-          + chosen.getContainerId() + ", which does not run", null);
-    }
-    PackingPlan plan = restarts
-        ? null : bridge.deployable(running.topology(), running.plan(), chosen);
-    log.said(what + ": doing it now");
-    Action done;
-    try {
-      done = restarts
-          ? deployment.restart(chosen.getContainerId(), now)
-          : deployment.update(running, plan, changed(chosen, running), now);
-    } catch (NoAdviceException | RuntimeException e) {
-      history.refused(chosen, running.parallelism(), clock.instant());
-      String sentence = what + ": failed: " + Sentences.of(e);
-      log.failed(sentence);
-      return entry(NOT_DEPLOYED, sentence, now);
-    }
-    history.done(chosen, running.parallelism(), bottlenecks, clock.instant());
-    load.forget();
-    rising.forget();
-    log.said(Sentences.line(chosen.getDescription()) + ": done");
-    List<Action> entries = new ArrayList<>(Arrays.asList(done));
-    entries.addAll(entry(DEPLOYED, what, now));
-    return entries;
   }
 
   private static SortedSet<String> changed(
@@ -308,8 +342,8 @@ final class AdvisedResolver implements IResolver {
         reasons.isEmpty() ? "the bridge sees nothing that helps" : String.join("; ", reasons));
   }
 
-  private static Collection<Action> entry(String type, String sentence, Instant now) {
+  private Collection<Action> entry(String type, String sentence) {
     return new ArrayList<>(Collections.singletonList(
-        new Action(type, now, Collections.singletonList(sentence))));
+        new Action(type, context.checkpoint(), Collections.singletonList(sentence))));
   }
 }

@@ -4,6 +4,8 @@ import com.microsoft.dhalion.api.IDetector;
 import com.microsoft.dhalion.api.IDiagnoser;
 import com.microsoft.dhalion.api.ISensor;
 import com.microsoft.dhalion.api.MetricsProvider;
+import com.microsoft.dhalion.core.Action;
+import com.microsoft.dhalion.core.Diagnosis;
 import com.microsoft.dhalion.core.Measurement;
 import com.microsoft.dhalion.core.Symptom;
 import com.microsoft.dhalion.events.EventManager;
@@ -27,6 +29,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Locale;
+import java.util.OptionalLong;
+import java.util.function.LongSupplier;
 import javax.inject.Inject;
 import javax.inject.Named;
 import org.heronbridge.AdviceClient;
@@ -45,6 +49,8 @@ public class BridgeHealthPolicy extends HealthPolicyImpl {
 
   private final CycleView view;
   private final Clock clock;
+  private final LongSupplier elapsedNs;
+  private OptionalLong lookedNs = OptionalLong.empty();
 
   /** Made by the health manager; see HealthManager.java, constructPolicySpecificModule. */
   @Inject
@@ -71,10 +77,10 @@ public class BridgeHealthPolicy extends HealthPolicyImpl {
         new ISensor[] {bufferSizeSensor, executeCountSensor},
         new IDetector[] {largeWaitQueueDetector, rateSkewDetector, waitQueueSkewDetector},
         new IDiagnoser[] {underProvisioningDiagnoser, dataSkewDiagnoser, slowInstanceDiagnoser},
-        Clock.systemUTC());
+        Clock.systemUTC(), System::nanoTime);
   }
 
-  /** As {@link #BridgeHealthPolicy}, with the time of the caller's choice. */
+  /** As {@link #BridgeHealthPolicy}, with the times of the caller's choice. */
   BridgeHealthPolicy(
       String topologyName,
       HealthPolicyConfig policyConfig,
@@ -88,8 +94,10 @@ public class BridgeHealthPolicy extends HealthPolicyImpl {
       ISensor[] moreSensors,
       IDetector[] moreDetectors,
       IDiagnoser[] diagnosers,
-      Clock clock) {
+      Clock clock,
+      LongSupplier elapsedNs) {
     this.clock = clock;
+    this.elapsedNs = elapsedNs;
     HealthSettings settings = new HealthSettings(policyConfig::getConfig);
     HealthLog log = new HealthLog(topologyName);
     LoadSensor loadSensor = new LoadSensor(
@@ -101,15 +109,14 @@ public class BridgeHealthPolicy extends HealthPolicyImpl {
     registerSensors(needed.around(loadSensor), needed.around(backPressureSensor));
     registerDetectors(needed.around(backPressureDetector));
     // What these see is of use, but most of it is not measured unless metrics_sinks.yaml is extended.
-    Guard helpful = new Guard(new HealthLog(topologyName)::hindered);
     for (ISensor sensor : moreSensors) {
-      registerSensors(helpful.around(sensor));
+      registerSensors(helpful(topologyName).around(sensor));
     }
     for (IDetector detector : moreDetectors) {
-      registerDetectors(helpful.around(detector));
+      registerDetectors(helpful(topologyName).around(detector));
     }
     for (IDiagnoser diagnoser : diagnosers) {
-      registerDiagnosers(new OneBottleneckAtATime(helpful.around(diagnoser)));
+      registerDiagnosers(new OneBottleneckAtATime(helpful(topologyName).around(diagnoser)));
     }
     registerResolvers(new AdvisedResolver(settings, bridge, view,
         new Deployment(topologyName, scheduler, events), log, clock));
@@ -135,8 +142,33 @@ public class BridgeHealthPolicy extends HealthPolicyImpl {
   }
 
   @Override
+  public Collection<Action> executeResolvers(Collection<Diagnosis> diagnoses) {
+    Collection<Action> taken = super.executeResolvers(diagnoses);
+    lookedNs = OptionalLong.of(elapsedNs.getAsLong());
+    return taken;
+  }
+
+  @Override
   public Instant getNextCheckpoint() {
     return clock.instant();
+  }
+
+  /**
+   * As Dhalion counts it, but not by the clock: were that set back by some hours, the executor would
+   * sleep for as long, and with it all other policies.
+   */
+  @Override
+  public Duration getDelay() {
+    if (!lookedNs.isPresent()) {
+      return Duration.ZERO;
+    }
+    Duration left = interval.minusNanos(elapsedNs.getAsLong() - lookedNs.getAsLong());
+    return longer(left, Duration.ZERO);
+  }
+
+  /** With a log of its own for each part: what two say in turn would be said at every look. */
+  private static Guard helpful(String topologyName) {
+    return new Guard(new HealthLog(topologyName)::hindered);
   }
 
   /**

@@ -1,6 +1,7 @@
 package org.heronbridge.health;
 
 import com.microsoft.dhalion.core.Action;
+import com.microsoft.dhalion.events.EventHandler;
 import com.microsoft.dhalion.events.EventManager;
 import com.twitter.heron.healthmgr.common.HealthManagerEvents.ContainerRestart;
 import com.twitter.heron.healthmgr.common.HealthManagerEvents.TopologyUpdate;
@@ -14,17 +15,38 @@ import java.util.Collection;
 import java.util.Collections;
 import org.heronbridge.NoAdviceException;
 
-/** Has the scheduler do something, and tells the other parts of the health manager that it did. */
+/**
+ * Has the scheduler do something, and tells the other parts of the health manager that it did; hears
+ * from them what other policies did.
+ */
 final class Deployment {
 
   private final String topologyName;
   private final ISchedulerClient scheduler;
   private final EventManager events;
+  private boolean ours;
+  private boolean restartedByOthers;
 
   Deployment(String topologyName, ISchedulerClient scheduler, EventManager events) {
     this.topologyName = topologyName;
     this.scheduler = scheduler;
     this.events = events;
+    events.addEventListener(ContainerRestart.class, new EventHandler<ContainerRestart>() {
+      @Override
+      public void onEvent(ContainerRestart restart) {
+        restartedByOthers |= !ours;
+      }
+    });
+  }
+
+  /**
+   * Whether another policy of the health manager restarted a container; told once. What it updates
+   * shows in the plan.
+   */
+  boolean takeRestartByOthers() {
+    boolean taken = restartedByOthers;
+    restartedByOthers = false;
+    return taken;
   }
 
   /**
@@ -48,13 +70,7 @@ final class Deployment {
 
   /** Has Heron's sensors read the plan anew. */
   Action announceUpdate(Collection<String> changed, Instant now) {
-    TopologyUpdate update = new TopologyUpdate(now, changed);
-    try {
-      events.onEvent(update);
-    } catch (RuntimeException e) {
-      HealthLog.listenerFailed(e);
-    }
-    return update;
+    return announced(new TopologyUpdate(now, changed));
   }
 
   /**
@@ -71,13 +87,20 @@ final class Deployment {
       throw new NoAdviceException(
           "the scheduler did not restart container " + containerId + "; see its log", null);
     }
-    ContainerRestart restart =
-        new ContainerRestart(now, Collections.singletonList(String.valueOf(containerId)));
+    return announced(
+        new ContainerRestart(now, Collections.singletonList(String.valueOf(containerId))));
+  }
+
+  private <T extends Action> T announced(T done) {
+    ours = true;
     try {
-      events.onEvent(restart);
-    } catch (RuntimeException e) {
-      HealthLog.listenerFailed(e);
+      events.onEvent(done);
+    } catch (Throwable t) {
+      // It is done, whatever a listener makes of it.
+      HealthLog.listenerFailed(t);
+    } finally {
+      ours = false;
     }
-    return restart;
+    return done;
   }
 }

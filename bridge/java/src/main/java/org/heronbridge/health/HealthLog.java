@@ -54,7 +54,8 @@ final class HealthLog {
 
   private static void write(Level level, String line) {
     try {
-      LOG.logp(level, BridgeHealthPolicy.class.getName(), null, "heron-bridge: " + line);
+      LOG.logp(level, BridgeHealthPolicy.class.getName(), null,
+          "heron-bridge: " + Sentences.withoutBreaks(line));
     } catch (Throwable t) {
       // A handler that throws, or no memory for a line: the health manager matters more.
     }

@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalDouble;
+import java.util.function.DoublePredicate;
 import java.util.function.Function;
 
 /**
@@ -36,7 +37,10 @@ final class HealthSettings {
   private static final double HIGHEST_HEADROOM = 0.95;
   /** Heron counts by the minute, and the newest minute is not complete. */
   private static final Duration SHORTEST_WINDOW = Duration.ofMinutes(2);
+  /** Heron keeps counters for as long (heron.tmanager.metrics.collector.maximum.interval.min). */
+  private static final Duration LONGEST_WINDOW = Duration.ofHours(3);
   private static final Duration SHORTEST = Duration.ofMillis(1);
+  private static final Duration LONGEST = Duration.ofMillis(Integer.MAX_VALUE);
   private static final String NEVER = "never";
 
   private final Function<String, Object> values;
@@ -58,14 +62,15 @@ final class HealthSettings {
   HealthSettings(Function<String, Object> values) {
     this.values = values;
     mode = readMode();
-    interval = readTime(INTERVAL, SHORTEST, DEFAULT_INTERVAL);
-    cooldown = readTime(PREFIX + "cooldown.ms", SHORTEST, DEFAULT_COOLDOWN);
-    window = readTime(PREFIX + "window.ms", SHORTEST_WINDOW, DEFAULT_WINDOW);
+    interval = readTime(INTERVAL, SHORTEST, LONGEST, DEFAULT_INTERVAL);
+    cooldown = readTime(PREFIX + "cooldown.ms", SHORTEST, LONGEST, DEFAULT_COOLDOWN);
+    window = readTime(PREFIX + "window.ms", SHORTEST_WINDOW, LONGEST_WINDOW, DEFAULT_WINDOW);
     scaleDownAfter = text(PREFIX + "scale.down.after.ms").equalsIgnoreCase(NEVER)
         ? null
-        : readTime(PREFIX + "scale.down.after.ms", SHORTEST, DEFAULT_SCALE_DOWN_AFTER);
-    headroom = readShare("headroom", HIGHEST_HEADROOM).orElse(DEFAULT_HEADROOM);
-    probability = readShare("probability", 1);
+        : readTime(PREFIX + "scale.down.after.ms", SHORTEST, LONGEST, DEFAULT_SCALE_DOWN_AFTER);
+    headroom = readShare("headroom", value -> value <= HIGHEST_HEADROOM,
+        "to " + HIGHEST_HEADROOM + ": 0.2 for 20 %").orElse(DEFAULT_HEADROOM);
+    probability = readShare("probability", value -> value < 1, "to below 1, such as 0.9");
   }
 
   Mode mode() {
@@ -120,14 +125,14 @@ final class HealthSettings {
     }
   }
 
-  private Duration readTime(String key, Duration least, Duration otherwise) {
+  private Duration readTime(String key, Duration least, Duration most, Duration otherwise) {
     String text = text(key);
     if (text.isEmpty()) {
       return otherwise;
     }
     try {
       int value = new BigDecimal(text).intValueExact();
-      if (value >= least.toMillis()) {
+      if (value >= least.toMillis() && value <= most.toMillis()) {
         return Duration.ofMillis(value);
       }
     } catch (NumberFormatException e) {
@@ -136,25 +141,25 @@ final class HealthSettings {
       // a fraction, or beyond any time: the sentence below
     }
     problem(key, "it must be a whole number of milliseconds from " + least.toMillis() + " to "
-        + Integer.MAX_VALUE
+        + most.toMillis()
         + (key.endsWith("scale.down.after.ms") ? ", or " + NEVER : ""));
     return otherwise;
   }
 
-  private OptionalDouble readShare(String key, double highest) {
+  private OptionalDouble readShare(String key, DoublePredicate isBelowLimit, String limit) {
     String text = text(PREFIX + key);
     if (text.isEmpty()) {
       return OptionalDouble.empty();
     }
     try {
       double value = Double.parseDouble(text);
-      if (value >= 0 && value <= highest) {
+      if (value >= 0 && isBelowLimit.test(value)) {
         return OptionalDouble.of(value);
       }
     } catch (NumberFormatException e) {
       // the sentence below
     }
-    problem(PREFIX + key, "it must be a number from 0 to " + highest + ": 0.2 for 20 %");
+    problem(PREFIX + key, "it must be a number from 0 " + limit);
     return OptionalDouble.empty();
   }
 

@@ -25,9 +25,16 @@ final class LoadMemory {
     this.stretch = stretch;
   }
 
-  /** Takes note of a rate that was on offer. */
+  /**
+   * Takes note of a rate that was on offer. None at all, as of a topology that is deactivated or whose
+   * source is down, tells nothing of what will be needed.
+   */
   void note(Instant now, double ratePerS) {
     if (stretch == null) {
+      return;
+    }
+    if (ratePerS == 0) {
+      forget();
       return;
     }
     since = since == null ? now : since;

@@ -11,6 +11,7 @@ import com.microsoft.dhalion.core.Diagnosis;
 import com.microsoft.dhalion.core.Measurement;
 import com.microsoft.dhalion.core.Symptom;
 import com.microsoft.dhalion.policy.PoliciesExecutor.ExecutionContext;
+import com.twitter.heron.healthmgr.common.HealthManagerEvents.ContainerRestart;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -18,6 +19,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.heronbridge.AdvisingBridge;
@@ -40,7 +42,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * The policy as Dhalion's own executor drives it, over a simulated cluster and with a real gRPC server
  * for a bridge. One cycle of the policy is one minute of the cluster.
  */
-@Timeout(60)
+@Timeout(300)
 class BridgeHealthPolicyTest {
 
   private static final Duration COOLDOWN = Duration.ofMinutes(10);
@@ -168,6 +170,22 @@ class BridgeHealthPolicyTest {
   }
 
   @Test
+  void aRiseIsAskedAboutAgainWhenTheBridgeDidNotAnswer() throws Exception {
+    cluster.offeredPerS = minute -> minute < 30 ? 1000 : 1800;
+    SizingAdvice sizing = new SizingAdvice(cluster);
+
+    List<AdviseRequest> requests = run(60, request -> {
+      if (cluster.minutesGone() < 40) {
+        throw new IllegalStateException("out of order");
+      }
+      return sizing.apply(request);
+    });
+
+    assertTrue(requests.size() > 2, requests::toString);
+    assertEquals(List.of(3), cluster.sizes);
+  }
+
+  @Test
   void nothingIsTakenAwayBecauseTheLoadRises() throws Exception {
     on(new SimulatedCluster(2, 8));
     cluster.offeredPerS = minute -> 1000 + 20 * minute;
@@ -192,6 +210,38 @@ class BridgeHealthPolicyTest {
         .isAfter(SimulatedCluster.START.plus(Duration.ofMinutes(160))), cluster.updates::toString);
     assertFalse(cluster.isHeldBack());
     assertSaid("scale down helped");
+  }
+
+  @Test
+  void aTopologyThatWasDeactivatedKeepsItsInstances() throws Exception {
+    on(new SimulatedCluster(2, 8));
+    // It is activated again in the middle of a minute.
+    cluster.offeredPerS = minute -> minute < 100 ? 0 : minute == 100 ? 1500 : 6000;
+
+    run(140, new SizingAdvice(cluster));
+
+    assertEquals(List.of(), cluster.updates);
+  }
+
+  @Test
+  void instancesThatAreMissedLaterAreNotTakenAwayOverAndOver() throws Exception {
+    on(new SimulatedCluster(2, 8));
+    cluster.offeredPerS = minute -> 1500;
+    // Two instances carry 1,050 tuples/s, and seem to carry 2,000; buffers hide it for 15 minutes.
+    cluster.unmeasuredS = 0.9e-3;
+    cluster.buffers = 15 * 60 * 450;
+    SizingAdvice sizing = new SizingAdvice(cluster);
+
+    List<AdviseRequest> requests = run(12 * 60, request ->
+        request.getSymptoms(0).getKind() == SymptomKind.BACK_PRESSURE
+            ? AdviseResponse.newBuilder()
+                .addActions(SizingAdvice.scaling(cluster, Map.of("count", 2))).build()
+            : sizing.apply(request));
+
+    // What was taken away from eight and from four in turn; the bridge is told and might know better.
+    assertEquals(List.of(2, 4, 2, 4), cluster.sizes);
+    assertEquals(ActionOutcome.DID_NOT_HELP, requests.get(1).getPastActions(0).getOutcome());
+    assertSaid("scale down took away what is missing now");
   }
 
   @Test
@@ -347,10 +397,21 @@ class BridgeHealthPolicyTest {
     assertSaid("not done, because heron.health.bridge.mode is shadow");
   }
 
+  @Test
+  void inShadowModeAPlanThatCouldNotBeDeployedIsNamed() throws Exception {
+    cluster.offeredPerS = minute -> 4000;
+    settings.put("heron.health.bridge.mode", "shadow");
+
+    run(15, request -> nonsense("damaged plan"));
+
+    assertSaid("the bridge's plan is not one that Heron may have");
+    assertFalse(lines.stream().anyMatch(line -> line.contains("mode is shadow")));
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {
       "two chosen", "no plan", "damaged plan", "lacks an instance", "same plan", "other topology",
-      "no fingerprint", "unknown container", "container -1", "not a number", "an error"})
+      "forgets a component", "unknown kind", "no fingerprint", "unknown container", "container -1", "not a number", "an error"})
   void anAnswerThatMakesNoSenseChangesNothing(String what) throws Exception {
     cluster.offeredPerS = minute -> 4000;
 
@@ -360,6 +421,7 @@ class BridgeHealthPolicyTest {
     assertEquals(List.of(), cluster.updates);
     assertEquals(List.of(), cluster.restarts);
     assertEquals(List.of(AdvisedResolver.NOT_DEPLOYED), typesOfActions());
+    assertFalse(lines.stream().anyMatch(line -> line.contains("\n")), lines::toString);
   }
 
   private AdviseResponse nonsense(String what) {
@@ -377,8 +439,13 @@ class BridgeHealthPolicyTest {
       case "same plan":
         return answer.addActions(SizingAdvice.scaling(cluster, Map.of())).build();
       case "other topology":
-        return answer.addActions(good.setPlan(plan(good).toBuilder().setId("Other").build()
+        return answer.addActions(good.setPlan(plan(good).toBuilder().setId("Other\nOne").build()
             .toByteString())).build();
+      case "forgets a component":
+        return answer.addActions(good.removeParallelism("word").setPlan(without(plan(good), "word")
+            .toByteString())).build();
+      case "unknown kind":
+        return answer.addActions(good.setKindValue(99)).build();
       case "no fingerprint":
         return answer.addActions(good.clearFingerprint()).build();
       case "unknown container":
@@ -392,6 +459,18 @@ class BridgeHealthPolicyTest {
       default:
         throw new IllegalStateException("nothing is known of the time per tuple of 'count'");
     }
+  }
+
+  private static PackingPlan without(PackingPlan plan, String component) {
+    PackingPlan.Builder rest = plan.toBuilder();
+    for (org.heronbridge.wire.ContainerPlan.Builder container
+        : rest.getContainerPlansBuilderList()) {
+      List<org.heronbridge.wire.InstancePlan> kept = container.getInstancePlansList().stream()
+          .filter(instance -> !instance.getComponentName().equals(component))
+          .collect(Collectors.toList());
+      container.clearInstancePlans().addAllInstancePlans(kept);
+    }
+    return rest.build();
   }
 
   private static PackingPlan plan(Action.Builder action) {
@@ -410,9 +489,9 @@ class BridgeHealthPolicyTest {
     try (AdvisingBridge gone = AdvisingBridge.start(null)) {
       settings.put("heron.packing.bridge.address", gone.address());
     }
-    settings.put("heron.packing.bridge.timeout.ms", 300);
+    settings.put("heron.packing.bridge.timeout.ms", 1000);
 
-    run.drive(15);
+    run.drive(10);
 
     assertEquals(List.of(), cluster.updates);
     assertSaid("cannot be reached");
@@ -422,13 +501,13 @@ class BridgeHealthPolicyTest {
   @Test
   void aBridgeThatDoesNotAnswerInTimeIsNotWaitedFor() throws Exception {
     cluster.offeredPerS = minute -> 4000;
-    settings.put("heron.packing.bridge.timeout.ms", 100);
+    settings.put("heron.packing.bridge.timeout.ms", 1000);
 
-    List<AdviseRequest> requests = run(15, null);
+    List<AdviseRequest> requests = run(10, null);
 
-    assertTrue(requests.size() > 2);
+    assertTrue(requests.size() > 1);
     assertEquals(List.of(), cluster.updates);
-    assertSaid("did not answer in 100 ms");
+    assertSaid("did not answer in 1000 ms");
   }
 
   @Test
@@ -489,6 +568,67 @@ class BridgeHealthPolicyTest {
   }
 
   @Test
+  void partsThatFailAreNamedOnceEach() throws Exception {
+    ISensor[] sensors = new ISensor[2];
+    for (int i = 0; i < sensors.length; i++) {
+      String what = "no class " + i;
+      sensors[i] = new ISensor() {
+        @Override
+        public Collection<Measurement> fetch() {
+          throw new NoClassDefFoundError(what);
+        }
+      };
+    }
+
+    run.drive(10, run.policy(SimulatedCluster.backPressureDetector(), sensors, new IDetector[0],
+        new IDiagnoser[0]));
+
+    assertEquals(2, lines.stream().filter(line -> line.contains("no class")).count());
+  }
+
+  @Test
+  void afterAnotherPolicyRestartedAContainerTheTopologyIsMeasuredAnew() throws Exception {
+    cluster.offeredPerS = minute -> {
+      if (minute == 4) {
+        run.events.onEvent(new ContainerRestart(cluster.instant(), List.of("1")));
+      }
+      return 4000;
+    };
+
+    List<AdviseRequest> requests = run(40, new SizingAdvice(cluster));
+
+    assertSaid("another policy restarted a container");
+    assertTrue(requests.get(0).getNowS() >= (4 + 7) * 60, requests.get(0)::toString);
+    assertEquals(List.of(5), cluster.sizes);
+  }
+
+  @Test
+  void aClockThatIsSetBackKeepsThePolicyFromNothing() throws Exception {
+    cluster.offeredPerS = minute -> {
+      if (minute == 3) {
+        cluster.clockOff = Duration.ofHours(-5);
+      }
+      return 4000;
+    };
+
+    run(60, new SizingAdvice(cluster));
+
+    assertEquals(List.of(5), cluster.sizes);
+    assertSaid("scale up helped");
+  }
+
+  @Test
+  void whenTheSchedulersPartLacksAClassItIsAskedTwiceToo() throws Exception {
+    cluster.offeredPerS = minute -> 4000;
+    cluster.schedulerError = new NoClassDefFoundError("io/kubernetes/client/ApiClient");
+
+    run(60, new SizingAdvice(cluster));
+
+    assertEquals(2, cluster.updates.size());
+    assertSaid("failed: NoClassDefFoundError: io/kubernetes/client/ApiClient");
+  }
+
+  @Test
   void whatTheSchedulerRefusesIsTriedOnceMoreAndThenNoLonger() throws Exception {
     cluster.offeredPerS = minute -> 4000;
     cluster.schedulerWorks = false;
@@ -499,7 +639,7 @@ class BridgeHealthPolicyTest {
     assertFalse(cluster.updates.get(1).isBefore(cluster.updates.get(0).plus(COOLDOWN)));
     assertEquals(2, cluster.counts());
     assertSaid("failed: the scheduler did not update the topology");
-    assertSaid("was done before and did not help");
+    assertSaid("not done, because the scheduler refused it before");
   }
 
   @Test
@@ -513,7 +653,7 @@ class BridgeHealthPolicyTest {
 
     List<AdviseRequest> requests = run(40, new SizingAdvice(cluster));
 
-    assertSaid("somebody else changed the plan");
+    assertSaid("the plan was changed, not by this policy");
     // Ours is the second.
     assertEquals(2, announced.size());
     assertTrue(announced.get(1).isAfter(announced.get(0).plus(Duration.ofMinutes(5))));
@@ -525,6 +665,8 @@ class BridgeHealthPolicyTest {
   @CsvSource({
       "heron.health.bridge.headroom, 20",
       "heron.health.bridge.probability, high",
+      "heron.health.bridge.probability, 1.0",
+      "heron.health.bridge.window.ms, 10800001",
       "heron.health.bridge.cooldown.ms, 0",
       "heron.health.bridge.window.ms, 60000",
       "heron.health.bridge.scale.down.after.ms, soon",
@@ -547,6 +689,8 @@ class BridgeHealthPolicyTest {
   @Test
   void theIntervalIsKept() throws Exception {
     settings.put("health.policy.interval.ms", "45000");
+    AtomicLong elapsedNs = new AtomicLong(5);
+    run.elapsedNs = elapsedNs::get;
     BridgeHealthPolicy policy =
         run.policy(SimulatedCluster.backPressureDetector(), new ISensor[0], new IDetector[0],
             new IDiagnoser[0]);
@@ -554,8 +698,21 @@ class BridgeHealthPolicyTest {
 
     run.drive(1, policy);
 
-    long delayMs = policy.getDelay().toMillis();
-    assertTrue(delayMs > 30_000 && delayMs <= 45_000, () -> delayMs + " ms");
+    assertEquals(Duration.ofSeconds(45), policy.getDelay());
+    elapsedNs.addAndGet(Duration.ofSeconds(44).toNanos());
+    assertEquals(Duration.ofSeconds(1), policy.getDelay());
+    elapsedNs.addAndGet(Duration.ofSeconds(2).toNanos());
+    assertEquals(Duration.ZERO, policy.getDelay());
+  }
+
+  @Test
+  void dhalionGetsNothingThatItWouldLogAsTooOld() throws Exception {
+    run(5, new SizingAdvice(cluster));
+
+    assertFalse(run.measurements.isEmpty());
+    for (Measurement measurement : run.measurements) {
+      assertEquals(HeronHealth.BACK_PRESSURE_MS, measurement.type());
+    }
   }
 
   private static AdviseResponse nothing(AdviseRequest request, String reason) {

@@ -23,6 +23,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
@@ -42,12 +43,17 @@ final class PolicyRun implements AutoCloseable {
   final List<Instant> announced = new CopyOnWriteArrayList<>();
   /** What Dhalion keeps of what was done. */
   final List<Action> actions = new CopyOnWriteArrayList<>();
+  /** What Dhalion got from sensors. */
+  final List<Measurement> measurements = new CopyOnWriteArrayList<>();
+  /** By which parts of the health manager tell each other what they did. */
+  final EventManager events = new EventManager();
   /** May be replaced before the policy is made. */
   SimulatedCluster cluster = new SimulatedCluster(2, 2);
+  /** As the cluster. */
+  LongSupplier elapsedNs = System::nanoTime;
 
   /** Held during a cycle. */
   private final ReentrantLock cycle = new ReentrantLock(true);
-  private final EventManager events = new EventManager();
   private final Handler handler = new Handler() {
     @Override
     public void publish(LogRecord record) {
@@ -68,7 +74,7 @@ final class PolicyRun implements AutoCloseable {
 
   PolicyRun() {
     settings.put("health.policy.interval.ms", 1);
-    settings.put("heron.packing.bridge.timeout.ms", 3000);
+    settings.put("heron.packing.bridge.timeout.ms", 60_000);
     ours.addHandler(handler);
     dhalion.setLevel(Level.WARNING);
     events.addEventListener(TopologyUpdate.class, new EventHandler<TopologyUpdate>() {
@@ -90,7 +96,7 @@ final class PolicyRun implements AutoCloseable {
     };
     return new BridgeHealthPolicy("WordCount", config, Config.newBuilder(false).build(), events,
         cluster.stateManager(), cluster, cluster, cluster.backPressureSensor(), detector, sensors,
-        detectors, diagnosers, cluster) {
+        detectors, diagnosers, cluster, elapsedNs) {
       @Override
       public Collection<Measurement> executeSensors() {
         try {
@@ -98,7 +104,9 @@ final class PolicyRun implements AutoCloseable {
         } catch (InterruptedException e) {
           throw new CancellationException("the run is over");
         }
-        return super.executeSensors();
+        Collection<Measurement> found = super.executeSensors();
+        measurements.addAll(found);
+        return found;
       }
 
       @Override

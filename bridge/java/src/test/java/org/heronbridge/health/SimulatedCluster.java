@@ -58,6 +58,8 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   volatile IntToDoubleFunction offeredPerS = minute -> 1000;
   /** Of one tuple at {@code count}. */
   volatile double serviceS = 1e-3;
+  /** Of one tuple at {@code count}, where nobody measures it. */
+  volatile double unmeasuredS;
   /** Instance of {@code count} that takes this many times longer; 1: none. */
   volatile double slowness = 1;
   /** Whether everything goes to the first instance of {@code count}. */
@@ -65,6 +67,10 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   /** Whether one number is told for all the time asked about, as by the metrics cache. */
   volatile boolean cached;
   volatile boolean schedulerWorks = true;
+  /** What the scheduler throws; null: nothing. */
+  volatile Error schedulerError;
+  /** By which the clock is ahead of the time that has gone by. */
+  volatile Duration clockOff = Duration.ZERO;
   volatile RuntimeException metricsFailure;
   /** Tuples that buffers hold before they are full and the spouts are held back. */
   volatile double buffers;
@@ -211,11 +217,12 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
       throw metricsFailure;
     }
     List<Measurement> found = new ArrayList<>();
-    for (Minute minute : minutes.subMap(until.minus(window), false, until, true).values()) {
+    Instant last = until.minus(clockOff);
+    for (Minute minute : minutes.subMap(last.minus(window), false, last, true).values()) {
       for (String component : components) {
         for (String name : names) {
           minute.told(component, name).forEach((id, value) ->
-              found.add(new Measurement(component, id, name, minute.at, value)));
+              found.add(new Measurement(component, id, name, minute.at.plus(clockOff), value)));
         }
       }
     }
@@ -244,6 +251,10 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
       updates.add(now);
       return false;
     }
+    if (schedulerError != null) {
+      updates.add(now);
+      throw schedulerError;
+    }
     if (!request.getCurrentPackingPlan().equals(plan)) {
       throw new IllegalStateException("the plan in the state manager is another one");
     }
@@ -269,7 +280,7 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
 
   @Override
   public Instant instant() {
-    return now;
+    return now.plus(clockOff);
   }
 
   @Override
@@ -300,7 +311,7 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
     minute.heldBackShare = isRoom ? 0 : 1 - share;
     for (String id : ids) {
       minute.executed.put(id, load(ids, id, offered) * share);
-      minute.service.put(id, service(ids, id));
+      minute.service.put(id, measured(ids, id));
       if (minute.heldBackShare > 0 && 1 / (load(ids, id, offered) * service(ids, id)) <= share) {
         minute.heldBackBy.put(id, minute.heldBackShare);
       }
@@ -316,6 +327,10 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   }
 
   private double service(List<String> ids, String id) {
+    return unmeasuredS + measured(ids, id);
+  }
+
+  private double measured(List<String> ids, String id) {
     return id.equals(ids.get(0)) ? serviceS * slowness : serviceS;
   }
 

@@ -1,16 +1,28 @@
 package org.heronbridge;
 
+import com.twitter.heron.spi.common.Config;
 import org.heronbridge.wire.Caller;
 import org.heronbridge.wire.Options;
+import org.heronbridge.wire.PlanningContext;
+import org.heronbridge.wire.Topology;
 
-/** The parts of a request that say who asks and what the operator chose. */
-final class RequestCaller {
+/** The part that all requests have: who asks, about which topology, and what the operator chose. */
+final class RequestContext {
 
-  private RequestCaller() {
+  private RequestContext() {
   }
 
-  /** Who asks. */
-  static Caller of(PluginSettings settings) {
+  /** The context of a request about a topology. */
+  static PlanningContext.Builder of(
+      PluginSettings settings, Config config, Topology topology) {
+    return PlanningContext.newBuilder()
+        .setCaller(caller(settings))
+        .setTopology(topology.toByteString())
+        .putAllConfig(HeronSettings.instanceDefaults(config))
+        .setOptions(options(settings));
+  }
+
+  private static Caller caller(PluginSettings settings) {
     return Caller.newBuilder()
         .setContractRevision(PluginVersion.CONTRACT_REVISION)
         .setSoftware(PluginVersion.SOFTWARE)
@@ -22,8 +34,7 @@ final class RequestCaller {
         .build();
   }
 
-  /** What the operator chose. */
-  static Options options(PluginSettings settings) {
+  private static Options options(PluginSettings settings) {
     Options.Builder options = Options.newBuilder()
         .setObjective(settings.objective())
         .setTargetRatePerS(settings.targetRate())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bridge.parsing import describe
+from bridge.parsing import describe, parse_json, read_bytes
 from packing.constraints import MAX_INT
 from packing.errors import InvalidRequest
 from packing.plan import Plan
@@ -83,14 +82,14 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
 
 def load_plan(path: Path, topology: Topology) -> Plan:
     """Read a plan file for `topology`. Raises InvalidRequest naming the file and the field."""
+    content = parse_json(path, read_bytes(path))
     try:
-        entry = PlanFile.model_validate(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
+        entry = PlanFile.model_validate(content)
     except ValidationError as error:
-        raise InvalidRequest(f"{path}: {describe(error)}") from None
-    except (ValueError, RecursionError) as error:  # JSONDecodeError is a ValueError
-        raise InvalidRequest(f"{path} is not JSON: {error}") from None
+        raise InvalidRequest(
+            f"{path} is no plan file, as `heron-bridge plan --json` writes it: "
+            f"{describe(error, content, PlanFile)}"
+        ) from None
     placed = [(i, c.id) for c in entry.containers for i in c.instances]
     if not placed:
         raise InvalidRequest(f"{path} holds no instances")

@@ -8,9 +8,8 @@ fits nothing is left out. A profile builds on libraries, and both leave gaps to 
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,7 +26,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from bridge.parsing import parse_file
+from bridge.parsing import describe, parse_file
 from packing.errors import InvalidRequest
 from packing.key_skew import KeyWeights, Serializer
 from packing.profile import (
@@ -228,10 +227,14 @@ def _read(path: Path) -> ProfileFile:
         raise InvalidRequest(
             f"{path}: it holds {kind}, not a profile; start it with `schema: {PROFILE_FORM}`"
         )
+    if "schema" not in content:
+        raise InvalidRequest(
+            f"{path}: schema: it is missing; state {PROFILE_FORM} or {LIBRARY_FORM}"
+        )
     try:
         return ProfileFile.model_validate(content)
     except ValidationError as error:
-        raise InvalidRequest(f"{path}: {_complaint(error, content)}") from None
+        raise InvalidRequest(f"{path}: {describe(error, content, ProfileFile)}") from None
 
 
 @dataclass(frozen=True)
@@ -503,47 +506,3 @@ def _check_keys(place: str, entry: StreamNumbers) -> None:
                 raise InvalidRequest(f"{place}.{field}: it says nothing without keys")
     elif not math.fsum([*entry.keys.values(), entry.other_keys or 0.0]) > 0:
         raise InvalidRequest(f"{place}.keys: their tuples sum to 0; state at least one above 0")
-
-
-def _complaint(error: ValidationError, content: Mapping[Any, Any]) -> str:
-    """The first complaint of pydantic as a sentence with the field, its value and what may be."""
-    first = error.errors()[0]
-    path = list(first["loc"])
-    if path and path[-1] == "value" and not isinstance(_at(content, path[:-1]), Mapping):
-        path.pop()  # a plain number
-    place = ".".join(str(part) for part in path) or "the file"
-    value = first.get("input")
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        allowed = _fields_at(path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), allowed, 1)
-        meant = f"; did you mean {near[0]}?" if near else "."
-        return f"{place}: there is no such field{meant} Known are {', '.join(allowed)}"
-    if kind == "missing" and path == ["schema"]:
-        return f"schema: it is missing; state {PROFILE_FORM} or {LIBRARY_FORM}"
-    shown = "" if isinstance(value, Mapping | list) else f" (is {value!r})"
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message[:1].lower()}{message[1:]}{shown}"
-
-
-def _at(content: object, path: Iterable[object]) -> object:
-    for part in path:
-        try:
-            content = content[part]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return content
-
-
-def _fields_at(path: list[str | int]) -> list[str]:
-    """Fields of the part of a file that lies at `path`."""
-    model: type[BaseModel] = Number
-    if not path:
-        model = ProfileFile
-    elif path[0] == "components" and len(path) == 2:
-        model = ComponentNumbers
-    elif path[0] == "streams" and len(path) == 2:
-        model = StreamNumbers
-    elif "selectivity_by_input" in path and isinstance(path[-1], int):
-        model = InputSelectivity
-    return [field.alias or name for name, field in model.model_fields.items()]

@@ -164,7 +164,7 @@ class _Tracker:
                 found = found["result"]
             return form.model_validate(found)
         except ValidationError as error:
-            reason = describe(error)
+            reason = describe(error, found, form)
         except (ValueError, RecursionError):
             reason = f"{content[:40]!r} is not JSON"
         raise Unreachable(

@@ -5,6 +5,7 @@ The form is the one of the benchmark topologies (`bench-topology/1`); a Heron `.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -79,7 +80,7 @@ class WorkloadFile(_Part):
     """A whole workload file."""
 
     form: Literal["bench-topology/1"] = Field("bench-topology/1", alias="schema")
-    name: str
+    name: str = Field(min_length=1)
     shape: str | None = None
     instances: int | None = None
     seed: int | None = None
@@ -153,10 +154,11 @@ def _read_workload(path: Path) -> Workload:
             read_constraints(parsed.config, parsed.topology.names),
             Profile(),
         )
+    content = parse_file(path)
     try:
-        entry = WorkloadFile.model_validate(parse_file(path))
+        entry = WorkloadFile.model_validate(content)
     except ValidationError as error:
-        raise InvalidRequest(f"{path}: {describe(error)}") from None
+        raise InvalidRequest(f"{path}: {describe(error, content, WorkloadFile)}") from None
     return workload_from_entry(entry)
 
 
@@ -203,13 +205,38 @@ def workload_from_entry(entry: WorkloadFile) -> Workload:
         tuple_bytes={k: s.tuple_bytes for k, s in keys.items() if s.tuple_bytes is not None},
         source=Source.DECLARED,
     )
-    return Workload(
-        entry.name,
-        topology,
-        read_constraints(heron_config(entry), topology.names),
-        profile,
-        entry.scale,
-    )
+    return Workload(entry.name, topology, _constraints(entry, topology), profile, entry.scale)
+
+
+def _constraints(entry: WorkloadFile, topology: Topology) -> Constraints:
+    """As Heron would read them; a complaint names the fields of the file beside Heron's keys."""
+    unsuited = next((name for name in topology.names if set(name) & set(",:")), None)
+    if unsuited is not None:
+        raise InvalidRequest(
+            f"component {unsuited!r} has a comma or a colon in its name, which Heron's "
+            "configuration cannot state sizes for; rename it"
+        )
+    try:
+        return read_constraints(heron_config(entry), topology.names)
+    except InvalidRequest as error:
+        text = str(error)
+        for key, field in _FIELDS.items():
+            text = re.sub(rf"{re.escape(key)}(?![.\w])", f"{field} ({key})", text)
+        raise InvalidRequest(text) from None
+
+
+_FIELDS = {
+    "topology.stmgrs": "containers.count",
+    "topology.container.cpu": "containers.cpu",
+    "topology.container.ram": "containers.ram_mb",
+    "topology.container.disk": "containers.disk_mb",
+    "topology.container.max.instances": "containers.max_instances",
+    "topology.container.padding.percentage": "containers.padding_percent",
+    "topology.component.cpumap": "cpu",
+    "topology.component.rammap": "ram_mb",
+    "topology.component.diskmap": "disk_mb",
+}
+"""Heron's key -> the field of a workload file that states it."""
 
 
 def heron_config(entry: WorkloadFile) -> dict[str, str]:

@@ -200,8 +200,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     )
     broken = tmp_path / "broken.yaml"
     broken.write_text("name: [\n")
-    # A complaint of several lines becomes one.
-    assert refused("plan", broken).startswith(f"{broken} is not YAML: while parsing")
+    assert refused("plan", broken).startswith(f"{broken} is not YAML, line 2 column 1: ")
 
 
 def test_a_plan_that_could_not_run_is_refused(tmp_path: Path) -> None:

@@ -121,45 +121,73 @@ def test_the_load_may_come_from_another_file(tmp_path: Path) -> None:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a field that does not exist": (
         changed(colour="red"),
-        "colour: Extra inputs are not permitted",
+        "colour: there is no such field. Known are schema, name, shape",
     ),
-    "a field of a component": (component(ram_gb=1), "components.0.ram_gb: Extra inputs are not"),
-    "no name": ({k: v for k, v in WORDS.items() if k != "name"}, "name: Field required"),
-    "no components": ({"name": "x"}, "components: Field required"),
+    "a field of a component": (
+        component(ram_gb=1),
+        "components.0 (words).ram_gb: there is no such field; did you mean ram_mb?",
+    ),
+    "no name": ({k: v for k, v in WORDS.items() if k != "name"}, "name: it is missing"),
+    "a name that is mistyped": (
+        {"nme" if k == "name" else k: v for k, v in WORDS.items()},
+        "name: it is missing; did you mean it by nme?",
+    ),
+    "an empty name": (changed(name=""), "name: it must have at least 1 character"),
+    "a name that Heron's configuration cannot hold": (
+        changed(
+            components=[{"name": "words:1", "kind": "spout", "parallelism": 1}],
+            streams=[],
+            scale=None,
+        ),
+        "component 'words:1' has a comma or a colon in its name",
+    ),
+    "no components": ({"name": "x"}, "components: it is missing"),
     "an empty list": (changed(components=[], streams=[], scale=None), "has no components"),
     "a kind": (
         component(kind="sink"),
-        "components.0.kind: Input should be 'spout' or 'bolt' (is 's",
+        "components.0 (words).kind: it must be 'spout' or 'bolt' (is 's",
     ),
-    "parallelism as text": (component(parallelism="two"), "components.0.parallelism: Input should"),
-    "half an instance": (component(parallelism=1.5), "components.0.parallelism: Input should be"),
+    "parallelism as text": (
+        component(parallelism="two"),
+        "components.0 (words).parallelism: it must be",
+    ),
+    "half an instance": (
+        component(parallelism=1.5),
+        "components.0 (words).parallelism: it must be",
+    ),
     "no instance": (component(parallelism=0), "component 'words' has parallelism 0"),
     "too many instances": (component(parallelism=2_000_000_000), "2000000003 instances were asked"),
     "beyond all integers": (
         component(parallelism=10**30),
-        "components.0.parallelism: Input should",
+        "components.0 (words).parallelism: it must be",
     ),
-    "negative CPU": (component(cpu=-1), "components.0.cpu: Input should be greater than or equal"),
+    "negative CPU": (
+        component(cpu=-1),
+        "components.0 (words).cpu: it must be greater than or equal",
+    ),
     "a rate that is no number": (
         component(rate=float("nan")),
-        "components.0.rate: Input should be",
+        "components.0 (words).rate: it must be",
     ),
-    "RAM without end": (component(ram_mb=1e300), "components.0.ram_mb: Input should be less than"),
+    "RAM without end": (
+        component(ram_mb=1e300),
+        "components.0 (words).ram_mb: it must be less than",
+    ),
     "more RAM than there is": (
         component(ram_mb=1e12),
-        "topology.component.rammap of component 'words' is 1048576000000000000; it must be at most",
+        "ram_mb (topology.component.rammap) of component 'words' is 1048576000000000000",
     ),
     "less RAM than a JVM needs": (
         component(ram_mb=100),
-        "rammap gives component 'words' 104857600",
+        "ram_mb (topology.component.rammap) gives component 'words' 104857600",
     ),
     "another schema": (
         changed(schema="bench-topology/2"),
-        "schema: Input should be 'bench-topology/1'",
+        "schema: it must be 'bench-topology/1'",
     ),
     "a grouping": (
         changed(streams=[{"from": "words", "to": "count", "grouping": "random"}]),
-        "streams.0.grouping: Input should be 'shuffle', 'fields'",
+        "streams.0.grouping: it must be 'shuffle', 'fields'",
     ),
     "a stream from nowhere": (
         changed(streams=[{"from": "nobody", "to": "count", "grouping": "all"}]),
@@ -176,7 +204,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no containers": (
         changed(containers={"count": 0}),
-        "topology.stmgrs is 0; it must be at least",
+        "containers.count (topology.stmgrs) is 0; it must be at least",
     ),
     "a scale of nobody": (
         changed(scale={"component": "nobody", "up": 1}),
@@ -199,15 +227,21 @@ def test_a_file_that_cannot_be(tmp_path: Path, name: str) -> None:
     ("name", "content", "complaint"),
     [
         ("words.json", b"{", "is not JSON: Expecting property name"),
+        ("words.json", b" \n", "is not JSON: it is empty"),
+        ("words.txt", b"name: words", "; YAML is read from files named .yaml or .yml"),
         ("words.json", b"\xff\xfe\x00", "is not JSON"),
         ("words.json", b"[" * 200_000, "is not JSON: maximum recursion depth exceeded"),
         ("words.json", b'{"instances": ' + b"9" * 5000 + b"}", "is not JSON: Exceeds the limit"),
-        ("words.json", b"[1]", "the file: Input should be a valid dictionary"),
-        ("words.yaml", b"a: [", "is not YAML"),
+        (
+            "words.json",
+            b"[1]",
+            "the file holds a list; it must be a mapping with name and components",
+        ),
+        ("words.yaml", b"a: [", "is not YAML, line 1 column 5: expected"),
         ("words.yaml", b"a: 1\na: 2\n", "is not YAML"),
         ("words.yaml", b"\xff\xfe\xfd", "is not YAML"),
         ("words.yaml", b"[" * 2_000, "is not YAML"),
-        ("words.yaml", b"", "the file: Input should be a valid dictionary"),
+        ("words.yaml", b"", "the file is empty; it must be a mapping"),
         ("words.defn", b"\xff\xff", "the topology cannot be parsed"),
         ("words.defn", b"", "the request has no topology"),
     ],

@@ -216,9 +216,14 @@ def hot_key(weights: KeyWeights, parallelism: int) -> str | None:
     if limit is None or parallelism <= limit:
         return None
     return (
-        f"no parallelism helps: key {key!r} carries {share:.0%} of the stream, and one instance "
-        f"gets all of it; beyond {limit} instances the busiest stays as busy"
+        f"no parallelism helps: key {key!r} carries {percent(share)} of the stream, and one "
+        f"instance gets all of it; beyond {limit} instances the busiest stays as busy"
     )
+
+
+def percent(share: float) -> str:
+    """`40%`, and `0.1%` rather than `0%`."""
+    return f"{share:.0%}" if share >= 0.01 else f"{100 * share:.1g}%"
 
 
 def serialised(key: str, serializer: Serializer) -> bytes:

@@ -14,7 +14,7 @@ from packing.advice.trial import Trial
 from packing.choose import Candidate, HeronPlan, choose
 from packing.disruption import Disruption, disruption
 from packing.errors import Infeasible, PackingError
-from packing.key_skew import KeyWeights, useful_parallelism
+from packing.key_skew import KeyWeights, percent, useful_parallelism
 from packing.model import Prediction
 from packing.model.uncertainty import Intervals
 from packing.objective import Enough, check_objective
@@ -31,7 +31,9 @@ MOST_TRIED_FOR_STEP = 40
 """Plans for each of them."""
 HIGHEST_WIDTH = 0.01
 """Relative width at which the search for the highest possible rate ends."""
-HIGHEST_ROUNDS = 10
+HIGHEST_ROUNDS = 15
+FIRST_LOWER = 0.9
+"""Of the bound, where that search begins; each step further down is the square of the last."""
 EVEN_CHANCE = 0.5
 """What plans are ranked by where no probability is asked for."""
 FOUND = "advice"
@@ -252,16 +254,16 @@ def highest_rate(sizing: Sizing, bound: float) -> float:
     high = min(1.0, bound)
     if holds(high * (1 - 1e-6)):
         return high * (1 - 1e-6) * asked
-    low = 0.0
+    low, lower = 0.0, FIRST_LOWER
     for _ in range(HIGHEST_ROUNDS):
         if high - low <= HIGHEST_WIDTH * high:
             break
-        # What is carried is mostly a little less than the bound.
-        middle = 0.9 * high if not low else (low + high) / 2
+        # What is carried is mostly a little less than the bound, but it may be far less.
+        middle = (low + high) / 2 if low else high * lower
         if holds(middle):
             low = middle
         else:
-            high = middle
+            high, lower = middle, lower**2
     return low * asked
 
 
@@ -272,7 +274,7 @@ def _reasons(sizing: Sizing, chosen: Trial) -> list[str]:
     reasons = [_changed(sizing.running, chosen.parallelism, sizing.request.current is not None)]
     reasons += _needs(sizing, chosen)
     carried = "any load" if math.isinf(chosen.carried) else f"{chosen.carried:.2f} times the rate"
-    limit = f"; {prediction.bottleneck} limits it" if prediction.bottleneck else ""
+    limit = f"; {chosen.limits[0].name} limits it" if chosen.limits else ""
     reasons.append(
         f"the plan carries {carried}, {goal.load_factor:.2f} are asked for with a headroom of "
         f"{goal.headroom:.0%}{limit}"
@@ -374,7 +376,7 @@ def _skewed(chosen: Trial) -> list[str]:
         most = useful_parallelism(share)
         if most is not None and chosen.parallelism[stream.target] >= most:
             told.append(
-                f"key {key!r} carries {share:.0%} of {stream}: however many instances of "
+                f"key {key!r} carries {percent(share)} of {stream}: however many instances of "
                 f"{stream.target} there are, one gets at least that much"
             )
     return told

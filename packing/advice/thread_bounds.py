@@ -22,10 +22,12 @@ from packing.key_skew import KeyWeights, hot_key
 from packing.model import HeronCosts, Runtime, Structure, structure
 from packing.model.demand import work
 from packing.profile import Profile, stream_key
-from packing.topology import Grouping, Stream, Topology
+from packing.topology import MAX_INSTANCES, Grouping, Stream, Topology
 
-MOST_INSTANCES = 100_000
-"""Of one component; more are not looked at."""
+MOST_INSTANCES = 10_000
+"""Of a component whose shares are uneven; more only where even ones would take as many."""
+MOST_TIMES_EVEN = 2
+"""Times the number that even shares take, beyond that."""
 EVERY = 64
 """Numbers of instances tried one by one where shares are uneven; then in steps of a twentieth."""
 ROUNDING = 1e-4
@@ -174,15 +176,20 @@ def _fewest(parts: _Parts, load_factor: float) -> int:
     least = parts.least_per_s * busy_s
     if least > 1 + ROUNDING:
         raise NoParallelismHelps(parts.why(), 1 / least)
-    for n in _numbers(max(1, math.ceil(parts.lowest_number(busy_s)))):
+    first = max(1, math.ceil(parts.lowest_number(busy_s)))
+    if first > MAX_INSTANCES:
+        return first
+    lightest_per_s = math.inf
+    for n in _numbers(first):
         if parts.busiest_per_s(n) * busy_s <= 1 + ROUNDING:
             return n
-    raise NoParallelismHelps(parts.why())
+        lightest_per_s = min(lightest_per_s, parts.busiest_per_s(n))
+    raise NoParallelismHelps(parts.why(), 1 / (lightest_per_s * busy_s))
 
 
 def _numbers(first: int) -> Iterator[int]:
-    n = first
-    while n <= MOST_INSTANCES:
+    n, most = first, max(MOST_INSTANCES, MOST_TIMES_EVEN * first)
+    while n <= most:
         yield n
         n += 1 if n < first + EVERY else max(1, n // 20)
 
@@ -281,6 +288,11 @@ class _Parts:
             told = hot_key(weights, MOST_INSTANCES)
             if told is not None:
                 return f"{told} (stream {hottest[0]})"
+            return (
+                f"no parallelism helps {self.name!r}: the {len(weights):,} keys of {hottest[0]} do "
+                "not spread evenly enough over so many instances, and one always gets more than it "
+                "can execute"
+            )
         return (
             f"no parallelism helps {self.name!r}: going by the shares that were measured, one key "
             f"of {hottest[0]} has too much for one instance; state the weights of its keys in a "

@@ -197,6 +197,60 @@ def test_one_hot_key_is_named_and_the_highest_rate_told() -> None:
     assert "tuples/s are possible" in str(infeasible(found))
 
 
+def test_measured_shares_that_no_number_evens_out_tell_the_highest_rate_as_well() -> None:
+    of = topology({"spout": 1, "count": 4}, [("spout", "count", Grouping.FIELDS)])
+    profile = Profile(
+        service_s={"spout": 0.0, "count": 1e-3},
+        key_shares={("spout", "count", "default"): (0.85, 0.05, 0.05, 0.05)},
+    )
+    request = Request(of, Constraints(), profile=profile)
+    found = quickly(request, RateGoal(3000.0))
+    assert "going by the shares that were measured" in found.impossible
+    # One instance executes 800 tuples/s with the headroom, and gets at most all tuples.
+    assert found.highest_rate_per_s is not None and 800 <= found.highest_rate_per_s <= 3000
+    assert quickly(request, RateGoal(found.highest_rate_per_s)).plan is not None
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e9, 1e12])
+def test_the_highest_rate_is_found_far_below_what_was_asked_for(rate: float) -> None:
+    request = keyed({f"k{i}": 1.0 for i in range(1000)})
+    found = quickly(request, RateGoal(rate, headroom=0.0))
+    assert "key 'k0' carries 0.1% of the stream" in found.impossible
+    assert found.highest_rate_per_s is not None
+    # With far more instances than keys some still get two or three.
+    assert 250e3 < found.highest_rate_per_s <= 1000e3
+    assert quickly(request, RateGoal(found.highest_rate_per_s, headroom=0.0)).plan is not None
+
+
+def test_keys_that_do_not_spread_are_told_where_no_single_one_is_too_hot() -> None:
+    # Of more keys than instances some instance gets far more than the mean.
+    request = keyed({f"k{i}": 1.0 for i in range(20_000)})
+    found = quickly(request, RateGoal(8e6, headroom=0.0))
+    assert "the 20,000 keys of spout -default-> count do not spread evenly" in found.impossible
+    assert found.highest_rate_per_s is not None and found.highest_rate_per_s < 8e6
+
+
+def test_no_thousands_of_instances_for_the_last_tuples_beside_a_hot_key() -> None:
+    weights = KeyWeights({"hot": 0.4}, unlisted=0.6)
+    key = ("spout", "count", "default")
+    request = keyed({"any": 1.0})
+    request = replace(request, profile=replace(request.profile, key_weights={key: weights}))
+    # The key alone keeps its instance as busy as the headroom allows: nothing else may get there.
+    assert "key 'hot' carries 40%" in quickly(request, RateGoal(2000.0)).impossible
+    found = quickly(request, RateGoal(1900.0))
+    shares = request.profile.shares_at(key, found.parallelism["count"])
+    assert shares is not None and 1.9 * 1.25 * shares.values.max() <= 1 + ROUNDING
+    assert found.parallelism["count"] < 40
+
+
+def test_a_plan_that_nothing_limits_names_no_limit() -> None:
+    profile = Profile(service_s={"spout": 0.0, "b1": 0.0})
+    found = quickly(Request(chain(1, 1), Constraints(), profile=profile), RateGoal(1e9))
+    assert said(found, "the plan carries").endswith(
+        "any load, 1.25 are asked for with a headroom of 20%"
+    )
+
+
 def test_uneven_keys_take_more_instances_than_the_mean() -> None:
     weights = {f"k{i}": 1.0 / (i + 1) for i in range(200)}
     request = keyed(weights)

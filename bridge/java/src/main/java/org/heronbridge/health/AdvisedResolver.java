@@ -132,9 +132,9 @@ final class AdvisedResolver implements IResolver {
       log.said(name(judged) + (judged.getOutcome() == ActionOutcome.HELPED
           ? " helped" : " did not help and will not be repeated from the same state"));
     }
-    if (!seen.uncountedSpouts().isEmpty()) {
+    if (!seen.uncounted().isEmpty()) {
       throw new NoAdviceException("the source of metrics has no counters of "
-          + String.join(", ", seen.uncountedSpouts()) + ", so the load is not known; see"
+          + String.join(", ", seen.uncounted()) + ", so the load is not known; see"
           + " heron.healthmgr.metricsource in healthmgr.yaml", null);
     }
     if (seen.bottlenecks().isEmpty()) {

@@ -18,8 +18,8 @@ import org.heronbridge.wire.StreamId;
 
 /**
  * Measures the load, which Heron's own sensors do not: tuples that spouts emit, tuples that bolts
- * execute and the time they take, by stream and instance, and how long stream managers held the
- * spouts back.
+ * execute and the time they take, by stream and instance, which instances tell anything at all, and
+ * how long stream managers held the spouts back.
  *
  * <p>All of these are in the whitelist that Heron ships (conf/local/metrics_sinks.yaml).
  */
@@ -31,6 +31,8 @@ final class LoadSensor implements ISensor {
   static final String EXECUTED = "__execute-count/";
   /** Mean time per tuple in nanoseconds, by source and stream. */
   static final String EXECUTE_NS = "__execute-latency/";
+  /** Since its start, in seconds: told by every instance of a JVM, whether it has work or not. */
+  static final String UPTIME_S = "__jvm-uptime-secs";
   /** Milliseconds for which instances of a container held the spouts back. */
   static final String HELD_BACK_MS = "__server/__time_spent_back_pressure_initiated";
   /** Under which Heron keeps the metrics of stream managers. */
@@ -95,6 +97,7 @@ final class LoadSensor implements ISensor {
     for (Map.Entry<String, List<String>> spout : read.spouts().entrySet()) {
       List<String> names = new ArrayList<>();
       spout.getValue().forEach(stream -> names.add(EMITTED + stream));
+      names.add(UPTIME_S);
       found.addAll(measured(now, names, spout.getKey()));
     }
     for (Map.Entry<String, List<StreamId>> bolt : read.bolts().entrySet()) {
@@ -104,6 +107,7 @@ final class LoadSensor implements ISensor {
         names.add(EXECUTED + suffix);
         names.add(EXECUTE_NS + suffix);
       }
+      names.add(UPTIME_S);
       found.addAll(measured(now, names, bolt.getKey()));
     }
     found.addAll(measured(now, Collections.singletonList(HELD_BACK_MS), STREAM_MANAGERS));

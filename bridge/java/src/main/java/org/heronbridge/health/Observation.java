@@ -7,10 +7,12 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -63,8 +65,11 @@ final class Observation {
     readSymptoms(found, diagnoses);
   }
 
-  /** Spouts of which no counter is known. */
-  SortedSet<String> uncountedSpouts() {
+  /**
+   * Spouts of which no counter is known, and instances of which nothing is, as of a container whose
+   * metrics manager is gone: what the others count is not the load.
+   */
+  SortedSet<String> uncounted() {
     return Collections.unmodifiableSortedSet(uncounted);
   }
 
@@ -165,6 +170,7 @@ final class Observation {
       uncounted.add(spout);
       return;
     }
+    readSilent(counters, spout);
     double rate = counters.perSecond(busiest);
     emittedPerS += rate;
     emitted.put(counters, busiest);
@@ -179,6 +185,7 @@ final class Observation {
     if (!counters.isKnown()) {
       return;
     }
+    readSilent(counters, bolt);
     double rate = 0;
     double spentNs = 0;
     double tuples = 0;
@@ -211,6 +218,24 @@ final class Observation {
       load.setServiceS(spentNs / tuples * NS);
     }
     components.put(bolt, load);
+  }
+
+  private void readSilent(Counters counters, String component) {
+    Set<Integer> telling = new HashSet<>();
+    for (String id : counters.instances(LoadSensor.UPTIME_S)) {
+      if (counters.perSecond(LoadSensor.UPTIME_S, id) > 0) {
+        telling.add(HeronHealth.task(id));
+      }
+    }
+    // Instances of other languages do not tell it.
+    if (telling.isEmpty()) {
+      return;
+    }
+    running.components().forEach((task, name) -> {
+      if (name.equals(component) && !telling.contains(task)) {
+        uncounted.add("task " + task + " of " + component);
+      }
+    });
   }
 
   private void readBackPressure(

@@ -528,6 +528,27 @@ class BridgeHealthPolicyTest {
     assertEquals(List.of(5), cluster.sizes);
   }
 
+  @Test
+  void whatSomeInstancesCountIsNotTakenForTheLoad() throws Exception {
+    on(new SimulatedCluster(2, 8));
+    cluster.offeredPerS = minute -> 6000;
+    cluster.silentContainer = 2;
+
+    assertEquals(0, run(150, new SizingAdvice(cluster)).size());
+
+    assertSaid("the source of metrics has no counters of task ");
+    assertEquals(List.of(), cluster.updates);
+  }
+
+  @Test
+  void anIdleInstanceIsNoneWhoseCountersAreMissing() throws Exception {
+    on(new SimulatedCluster(2, 8));
+    cluster.global = true;
+    cluster.offeredPerS = minute -> 2000;
+
+    assertFalse(run(30, new SizingAdvice(cluster)).isEmpty());
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"sensor", "detector", "diagnoser"})
   void aPartThatIsNotNeededMayFail(String part) throws Exception {

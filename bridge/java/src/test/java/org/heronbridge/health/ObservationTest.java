@@ -7,6 +7,7 @@ import com.microsoft.dhalion.core.Symptom;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.heronbridge.wire.AdviseRequest;
 import org.junit.jupiter.api.Test;
 
@@ -56,6 +57,20 @@ class ObservationTest {
 
     assertEquals(0, observation().unhinderedPerS());
     assertEquals(75 / 0.5, observation().offeredPerS(), 1e-9);
+  }
+
+  @Test
+  void anInstanceThatTellsNothingIsNamedAndOneThatIsIdleIsNot() throws Exception {
+    told("word", "container_1_word_" + task("word"), "__emit-count/default", 600, 600, 600);
+    assertEquals(Set.of(), observation().uncounted(), "nobody tells how long it has run");
+
+    told("word", "container_1_word_" + task("word"), LoadSensor.UPTIME_S, 90, 150, 210);
+    assertEquals(1, observation().uncounted().size(), observation().uncounted()::toString);
+
+    for (int task : running().components().keySet()) {
+      told("word", "container_1_word_" + task, LoadSensor.UPTIME_S, 90, 150, 210);
+    }
+    assertEquals(Set.of(), observation().uncounted());
   }
 
   @Test

@@ -72,6 +72,8 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
   /** By which the clock is ahead of the time that has gone by. */
   volatile Duration clockOff = Duration.ZERO;
   volatile RuntimeException metricsFailure;
+  /** Container of whose instances nothing is told; 0: none. */
+  volatile int silentContainer;
   /** Tuples that buffers hold before they are full and the spouts are held back. */
   volatile double buffers;
   private double buffered;
@@ -226,6 +228,7 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
         }
       }
     }
+    found.removeIf(one -> one.instance().startsWith("container_" + silentContainer + "_"));
     return cached ? summed(found, until) : found;
   }
 
@@ -370,6 +373,12 @@ final class SimulatedCluster extends Clock implements MetricsProvider, ISchedule
       switch (component + " " + name) {
         case "word __emit-count/default":
           emitted.forEach((id, perS) -> told.put(id, perS * 60));
+          break;
+        case "word __jvm-uptime-secs":
+          emitted.forEach((id, perS) -> told.put(id, 3600.0));
+          break;
+        case "count __jvm-uptime-secs":
+          executed.forEach((id, perS) -> told.put(id, 3600.0));
           break;
         case "count __execute-count/word/default":
           executed.forEach((id, perS) -> told.put(id, perS * 60));

@@ -53,11 +53,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What Heron sees of the plugin, with a real server behind it. */
-@Timeout(30)
+@Timeout(120)
 class BridgePackingTest {
 
-  /** What a call may take beyond its timeout, in milliseconds. */
-  private static final long GRACE_MS = 2_000;
+  /** Milliseconds that no test waits for on purpose, so that a slow machine has them to spare. */
+  private static final long PLENTY_MS = 20_000;
 
   private final Map<String, Object> settings = new HashMap<>();
   private final List<String> lines = new CopyOnWriteArrayList<>();
@@ -85,7 +85,7 @@ class BridgePackingTest {
 
   @BeforeEach
   void listen() {
-    set("timeout.ms", 3000);
+    set("timeout.ms", PLENTY_MS);
     set("fallback.packing", DealingPacking.class.getName());
     set("fallback.repacking", DealingPacking.class.getName());
     Logger.getLogger(BridgePacking.class.getName()).addHandler(handler);
@@ -267,12 +267,11 @@ class BridgePackingTest {
   // The bridge fails
 
   @Test
-  void aBridgeThatIsDownCostsTwoSecondsAtMost() throws Exception {
-    set("timeout.ms", 20_000);
+  void aBridgeThatIsDownDoesNotCostTheTimeout() throws Exception {
     int port = freePort();
     long start = System.nanoTime();
     assertEquals(Plans.dealt(2, 2, 2), pack("localhost:" + port));
-    assertTrue(millisSince(start) < 3_000, () -> millisSince(start) + " ms");
+    assertTrue(millisSince(start) < PLENTY_MS / 2, () -> millisSince(start) + " ms");
     assertLine(Level.WARNING, "heron-bridge: pack WordCount: planner DealingPacking \\(fallback\\),"
         + " 2 containers, \\d+ ms, because the bridge at localhost:" + port + " cannot be reached"
         + " \\(.*refused.*\\)\\. Start the bridge at localhost:" + port
@@ -316,6 +315,7 @@ class BridgePackingTest {
 
   @Test
   void aPortThatSpeaksGibberish() throws Exception {
+    set("timeout.ms", 3000);
     try (ServerSocket noise = new ServerSocket(0, 5, InetAddress.getLoopbackAddress())) {
       Thread speaker = new Thread(() -> gibberish(noise));
       speaker.setDaemon(true);
@@ -346,7 +346,7 @@ class BridgePackingTest {
       "UNAUTHENTICATED, refuses the caller",
       "INTERNAL, failed with INTERNAL: the reason",
       "UNKNOWN, failed with UNKNOWN: the reason",
-      "DEADLINE_EXCEEDED, did not answer in 3000 ms"})
+      "DEADLINE_EXCEEDED, did not answer in 20000 ms"})
   void aStatusIsTurnedIntoASentence(Status.Code code, String sentence) throws Exception {
     try (TestBridge bridge = TestBridge.start()
         .refusing(code.toStatus().withDescription("the\nreason").asRuntimeException())) {
@@ -478,12 +478,12 @@ class BridgePackingTest {
 
   @Test
   void aFallbackThatHangsIsNotWaitedFor() throws Exception {
-    set("timeout.ms", 1000);
+    set("timeout.ms", 4000);
     set("fallback.packing", Fallbacks.Hanging.class.getName());
     try (TestBridge bridge = TestBridge.start().answering(Plans.sideBySide())) {
       long start = System.nanoTime();
       assertEquals(Plans.sideBySide(), ordered(pack(bridge)));
-      assertInTime(start, 1000);
+      assertInTime(start, 4000);
       assertLine(Level.INFO, ".*Hanging was not ready.*");
     }
   }
@@ -503,7 +503,7 @@ class BridgePackingTest {
 
   @Test
   void aFallbackThatIsSlowIsStillThereWhenTheBridgeFails() throws Exception {
-    set("timeout.ms", 1000);
+    set("timeout.ms", 4000);
     set("fallback.packing", Fallbacks.Slow.class.getName());
     try (TestBridge bridge = TestBridge.start()) {
       assertEquals(Plans.dealt(2, 2, 2), pack(bridge));
@@ -600,7 +600,7 @@ class BridgePackingTest {
       caller.start();
       sleep(800);
       caller.interrupt();
-      caller.join(1000);
+      caller.join(PLENTY_MS / 2);
       packing.close();
       assertEquals(List.of(Plans.dealt(2, 2, 2), true), outcome);
     }
@@ -623,7 +623,7 @@ class BridgePackingTest {
       packing.pack();
       assertEquals(1, ours().size(), "one connection serves both calls: " + ours());
       packing.close();
-      long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(2);
+      long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PLENTY_MS);
       while (!ours().isEmpty() && System.nanoTime() < until) {
         sleep(20);
       }
@@ -788,7 +788,7 @@ class BridgePackingTest {
   }
 
   private static void assertInTime(long start, long timeoutMs) {
-    assertTrue(millisSince(start) < timeoutMs + GRACE_MS, () -> millisSince(start) + " ms");
+    assertTrue(millisSince(start) < timeoutMs + PLENTY_MS / 2, () -> millisSince(start) + " ms");
   }
 
   private static long millisSince(long start) {

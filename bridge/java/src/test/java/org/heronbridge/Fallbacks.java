@@ -75,7 +75,7 @@ public final class Fallbacks {
     @Override
     public PackingPlan pack() {
       try {
-        Thread.sleep(700);
+        Thread.sleep(2500);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       }

@@ -110,7 +110,7 @@ public final class AdviceClient {
           "the bridge was not asked: " + String.join("; ", settings.problems()), null);
     }
     AdviseRequest request = observed
-        .setContext(RequestContext.of(settings, config, topology))
+        .setContext(RequestContext.of(settings, HeronSettings.instanceDefaults(config), topology))
         .setCurrentPlan(current.toByteString())
         .build();
     BridgeClient asked = new BridgeClient(settings, "take the policy out of healthmgr.yaml");

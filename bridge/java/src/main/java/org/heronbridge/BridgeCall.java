@@ -7,6 +7,7 @@ import com.twitter.heron.spi.common.Config;
 import com.twitter.heron.spi.packing.PackingPlan;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.heronbridge.wire.PackRequest;
@@ -60,7 +61,8 @@ final class BridgeCall {
     client.prepare();
     Topology topology = TopologyTrimmer.trim(heronTopology.toByteArray());
     byte[] current = task.isRepack() ? HeronPlans.toBytes(task.currentPlan()) : null;
-    PlanningContext context = RequestContext.of(settings, config, topology)
+    Map<String, String> defaults = HeronSettings.instanceDefaults(config);
+    PlanningContext context = RequestContext.of(settings, defaults, topology)
         .setFallback(fallbackPart())
         .setDryRun(settings.heron("heron.config.dry_run").equalsIgnoreCase("true"))
         .build();
@@ -70,7 +72,7 @@ final class BridgeCall {
         task.deltas(),
         task.containerCount(),
         fallbackMessage,
-        HeronSettings.instanceRam(context.getConfigMap()),
+        HeronSettings.instanceRam(defaults),
         settings.containersFree(),
         SchedulerRules.of(settings.heron("heron.class.scheduler")));
     PlanResponse response = current == null

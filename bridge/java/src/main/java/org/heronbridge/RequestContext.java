@@ -1,6 +1,6 @@
 package org.heronbridge;
 
-import com.twitter.heron.spi.common.Config;
+import java.util.Map;
 import org.heronbridge.wire.Caller;
 import org.heronbridge.wire.Options;
 import org.heronbridge.wire.PlanningContext;
@@ -12,13 +12,18 @@ final class RequestContext {
   private RequestContext() {
   }
 
-  /** The context of a request about a topology. */
+  /**
+   * The context of a request.
+   *
+   * @param defaults see {@link HeronSettings#instanceDefaults}
+   * @param topology what may travel of it
+   */
   static PlanningContext.Builder of(
-      PluginSettings settings, Config config, Topology topology) {
+      PluginSettings settings, Map<String, String> defaults, Topology topology) {
     return PlanningContext.newBuilder()
         .setCaller(caller(settings))
         .setTopology(topology.toByteString())
-        .putAllConfig(HeronSettings.instanceDefaults(config))
+        .putAllConfig(defaults)
         .setOptions(options(settings));
   }
 

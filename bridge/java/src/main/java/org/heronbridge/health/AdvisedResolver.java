@@ -70,7 +70,8 @@ final class AdvisedResolver implements IResolver {
     this.log = log;
     this.clock = clock;
     this.history = new ActionHistory(view.window(), settings.cooldown());
-    this.load = new LoadMemory(settings.scaleDownAfter());
+    this.load = new LoadMemory(
+        settings.scaleDownAfter(), settings.window().plus(settings.interval()));
   }
 
   @Override

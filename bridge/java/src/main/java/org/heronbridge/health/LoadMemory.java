@@ -12,17 +12,21 @@ import java.util.Deque;
 final class LoadMemory {
 
   private final Duration stretch;
+  private final Duration longestGap;
   /** Times and rates; a rate that a later one exceeds is of no use. */
   private final Deque<Entry> entries = new ArrayDeque<>();
   private Instant since;
+  private Instant noted;
 
   /**
    * A memory.
    *
    * @param stretch its length; null: nothing is remembered
+   * @param longestGap between two notes; after a longer one nobody knows what the load was
    */
-  LoadMemory(Duration stretch) {
+  LoadMemory(Duration stretch, Duration longestGap) {
     this.stretch = stretch;
+    this.longestGap = longestGap;
   }
 
   /**
@@ -33,8 +37,11 @@ final class LoadMemory {
     if (stretch == null) {
       return;
     }
-    if (ratePerS == 0) {
+    if (ratePerS == 0 || noted != null && now.isAfter(noted.plus(longestGap))) {
       forget();
+    }
+    noted = now;
+    if (ratePerS == 0) {
       return;
     }
     since = since == null ? now : since;

@@ -224,6 +224,22 @@ class BridgeHealthPolicyTest {
   }
 
   @Test
+  void nothingIsTakenAwayAfterAnHourOfWhichNobodyKnowsTheLoad() throws Exception {
+    on(new SimulatedCluster(2, 8));
+    cluster.offeredPerS = minute -> {
+      cluster.metricsFailure = minute < 20 || minute > 80
+          ? null : new IllegalStateException("connection refused");
+      return 1500;
+    };
+
+    run(160, new SizingAdvice(cluster));
+
+    assertEquals(List.of(2), cluster.sizes);
+    assertTrue(cluster.updates.get(0)
+        .isAfter(SimulatedCluster.START.plus(Duration.ofMinutes(140))), cluster.updates::toString);
+  }
+
+  @Test
   void instancesThatAreMissedLaterAreNotTakenAwayOverAndOver() throws Exception {
     on(new SimulatedCluster(2, 8));
     cluster.offeredPerS = minute -> 1500;

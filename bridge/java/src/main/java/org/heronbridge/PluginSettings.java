@@ -1,6 +1,5 @@
 package org.heronbridge;
 
-import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -11,7 +10,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
-import java.util.function.DoublePredicate;
 
 /**
  * What the operator chose: the keys under {@code heron.packing.bridge.}.
@@ -47,7 +45,7 @@ final class PluginSettings {
       new HashSet<>(Arrays.asList("", "quick", "default", "thorough")));
 
   private final Map<String, Object> values;
-  private final List<String> problems = new ArrayList<>();
+  private final SettingReader read;
 
   private final Mode mode;
   private final BridgeAddress address;
@@ -61,19 +59,21 @@ final class PluginSettings {
 
   private PluginSettings(Map<String, Object> values) {
     this.values = values;
+    read = new SettingReader(values::get, PREFIX);
     mode = readMode();
     address = readAddress();
-    timeoutMs = readTimeout();
-    targetRate = readTargetRate();
+    timeoutMs = read.milliseconds("timeout.ms", 1, LONGEST_TIMEOUT_MS, "").orElse(DEFAULT_TIMEOUT_MS);
+    targetRate = read.number("target.rate", value -> value >= 0 && !Double.isInfinite(value),
+        "it must be a number of tuples per second").orElse(0);
     containersFree = readContainersFree();
-    headroom = readNumber("headroom", value -> value >= 0 && value <= MOST_HEADROOM,
+    headroom = read.number("headroom", value -> value >= 0 && value <= MOST_HEADROOM,
         "it must be a number from 0 to 100: 0.2 for 20 % more than the offered load");
-    probability = readNumber("probability", value -> value > 0 && value < 1,
+    probability = read.number("probability", value -> value > 0 && value < 1,
         "it must be a number above 0 and below 1, such as 0.9");
     effort = readEffort();
     spreadComponents = readSpreadComponents();
     if (text("tls.cert").isEmpty() != text("tls.key").isEmpty()) {
-      problem(text("tls.cert").isEmpty() ? "tls.cert" : "tls.key", "",
+      read.problem(text("tls.cert").isEmpty() ? "tls.cert" : "tls.key",
           "the certificate and its key belong together");
     }
   }
@@ -197,7 +197,7 @@ final class PluginSettings {
 
   /** Sentences on values that cannot be used; each names the key and the value. */
   List<String> problems() {
-    return Collections.unmodifiableList(problems);
+    return read.problems();
   }
 
   /** Keys under our prefix that mean nothing, misspelt ones perhaps. */
@@ -225,7 +225,7 @@ final class PluginSettings {
       case "false": // YAML 1.1 reads an unquoted off as the boolean
         return Mode.OFF;
       default:
-        problem("mode", text("mode"), "it must be active, shadow or off");
+        read.problem("mode", "it must be active, shadow or off");
         return Mode.ACTIVE;
     }
   }
@@ -235,51 +235,9 @@ final class PluginSettings {
     try {
       return BridgeAddress.parse(text.isEmpty() ? DEFAULT_ADDRESS : text);
     } catch (IllegalArgumentException e) {
-      problem("address", text, e.getMessage());
+      read.problem("address", e.getMessage());
       return null;
     }
-  }
-
-  private long readTimeout() {
-    String text = text("timeout.ms");
-    if (text.isEmpty()) {
-      return DEFAULT_TIMEOUT_MS;
-    }
-    try {
-      long value = new BigDecimal(text).longValueExact();
-      if (value >= 1 && value <= LONGEST_TIMEOUT_MS) {
-        return value;
-      }
-    } catch (NumberFormatException e) {
-      // no number: the sentence below
-    } catch (ArithmeticException e) {
-      // a fraction, or beyond any time: the sentence below
-    }
-    problem("timeout.ms", text,
-        "it must be a whole number of milliseconds from 1 to " + LONGEST_TIMEOUT_MS);
-    return DEFAULT_TIMEOUT_MS;
-  }
-
-  private double readTargetRate() {
-    return readNumber("target.rate", value -> value >= 0 && !Double.isInfinite(value),
-        "it must be a number of tuples per second").orElse(0);
-  }
-
-  private OptionalDouble readNumber(String key, DoublePredicate makesSense, String otherwise) {
-    String text = text(key);
-    if (text.isEmpty()) {
-      return OptionalDouble.empty();
-    }
-    try {
-      double value = Double.parseDouble(text);
-      if (makesSense.test(value)) {
-        return OptionalDouble.of(value);
-      }
-    } catch (NumberFormatException e) {
-      // the sentence below
-    }
-    problem(key, text, otherwise);
-    return OptionalDouble.empty();
   }
 
   private String readEffort() {
@@ -287,7 +245,7 @@ final class PluginSettings {
     if (EFFORTS.contains(text)) {
       return text;
     }
-    problem("effort", text("effort"), "it must be quick, default or thorough");
+    read.problem("effort", "it must be quick, default or thorough");
     return "";
   }
 
@@ -300,7 +258,7 @@ final class PluginSettings {
       case "false":
         return Optional.of(false);
       default:
-        problem("spread.components", text("spread.components"), "it must be true or false");
+        read.problem("spread.components", "it must be true or false");
         return Optional.empty();
     }
   }
@@ -313,16 +271,12 @@ final class PluginSettings {
       case "free":
         return true;
       default:
-        problem("containers", text("containers"), "it must be fixed or free");
+        read.problem("containers", "it must be fixed or free");
         return false;
     }
   }
 
-  private void problem(String key, String value, String why) {
-    problems.add(PREFIX + key + " is " + (value.isEmpty() ? "not set" : "'" + value + "'") + ": " + why);
-  }
-
   private String text(String key) {
-    return heron(PREFIX + key);
+    return read.text(key);
   }
 }

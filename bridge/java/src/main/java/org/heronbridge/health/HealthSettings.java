@@ -1,14 +1,15 @@
 package org.heronbridge.health;
 
-import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalDouble;
-import java.util.function.DoublePredicate;
+import java.util.OptionalLong;
 import java.util.function.Function;
+import org.heronbridge.SettingReader;
 
 /**
  * What the operator chose of the policy in healthmgr.yaml: the keys under {@code heron.health.bridge.}.
@@ -27,7 +28,7 @@ final class HealthSettings {
   }
 
   static final String PREFIX = "heron.health.bridge.";
-  static final String INTERVAL = "health.policy.interval.ms";
+  private static final String INTERVAL = "health.policy.interval.ms";
 
   private static final Duration DEFAULT_INTERVAL = Duration.ofMinutes(1);
   private static final Duration DEFAULT_COOLDOWN = Duration.ofMinutes(10);
@@ -40,10 +41,11 @@ final class HealthSettings {
   /** Heron keeps counters for as long (heron.tmanager.metrics.collector.maximum.interval.min). */
   private static final Duration LONGEST_WINDOW = Duration.ofHours(3);
   private static final Duration SHORTEST = Duration.ofMillis(1);
+  /** Heron itself reads times as numbers of 32 bits. */
   private static final Duration LONGEST = Duration.ofMillis(Integer.MAX_VALUE);
+  private static final String SCALE_DOWN_AFTER = "scale.down.after.ms";
   private static final String NEVER = "never";
 
-  private final Function<String, Object> values;
   private final List<String> problems = new ArrayList<>();
 
   private final Mode mode;
@@ -60,17 +62,22 @@ final class HealthSettings {
    * @param values value of a key, as YAML reads it; null: not stated
    */
   HealthSettings(Function<String, Object> values) {
-    this.values = values;
-    mode = readMode();
-    interval = readTime(INTERVAL, SHORTEST, LONGEST, DEFAULT_INTERVAL);
-    cooldown = readTime(PREFIX + "cooldown.ms", SHORTEST, LONGEST, DEFAULT_COOLDOWN);
-    window = readTime(PREFIX + "window.ms", SHORTEST_WINDOW, LONGEST_WINDOW, DEFAULT_WINDOW);
-    scaleDownAfter = text(PREFIX + "scale.down.after.ms").equalsIgnoreCase(NEVER)
-        ? null
-        : readTime(PREFIX + "scale.down.after.ms", SHORTEST, LONGEST, DEFAULT_SCALE_DOWN_AFTER);
-    headroom = readShare("headroom", value -> value <= HIGHEST_HEADROOM,
-        "to " + HIGHEST_HEADROOM + ": 0.2 for 20 %").orElse(DEFAULT_HEADROOM);
-    probability = readShare("probability", value -> value < 1, "to below 1, such as 0.9");
+    SettingReader ofDhalion = new SettingReader(values, "");
+    interval = time(ofDhalion, INTERVAL, SHORTEST, LONGEST, "").orElse(DEFAULT_INTERVAL);
+    SettingReader ours = new SettingReader(values, PREFIX);
+    mode = mode(ours);
+    cooldown = time(ours, "cooldown.ms", SHORTEST, LONGEST, "").orElse(DEFAULT_COOLDOWN);
+    window = time(ours, "window.ms", SHORTEST_WINDOW, LONGEST_WINDOW, "").orElse(DEFAULT_WINDOW);
+    scaleDownAfter = ours.text(SCALE_DOWN_AFTER).equalsIgnoreCase(NEVER) ? null
+        : time(ours, SCALE_DOWN_AFTER, SHORTEST, LONGEST, ", or " + NEVER)
+            .orElse(DEFAULT_SCALE_DOWN_AFTER);
+    headroom = ours.number("headroom", value -> value >= 0 && value <= HIGHEST_HEADROOM,
+        "it must be a number from 0 to " + HIGHEST_HEADROOM + ": 0.2 for 20 %")
+        .orElse(DEFAULT_HEADROOM);
+    probability = ours.number("probability", value -> value >= 0 && value < 1,
+        "it must be a number from 0 to below 1, such as 0.9");
+    problems.addAll(ofDhalion.problems());
+    problems.addAll(ours.problems());
   }
 
   Mode mode() {
@@ -112,63 +119,22 @@ final class HealthSettings {
     return Collections.unmodifiableList(problems);
   }
 
-  private Mode readMode() {
-    switch (text(PREFIX + "mode").toLowerCase(Locale.ROOT)) {
+  private static Mode mode(SettingReader read) {
+    switch (read.text("mode").toLowerCase(Locale.ROOT)) {
       case "":
       case "active":
         return Mode.ACTIVE;
       case "shadow":
         return Mode.SHADOW;
       default:
-        problem(PREFIX + "mode", "it must be active or shadow");
+        read.problem("mode", "it must be active or shadow");
         return Mode.SHADOW;
     }
   }
 
-  private Duration readTime(String key, Duration least, Duration most, Duration otherwise) {
-    String text = text(key);
-    if (text.isEmpty()) {
-      return otherwise;
-    }
-    try {
-      int value = new BigDecimal(text).intValueExact();
-      if (value >= least.toMillis() && value <= most.toMillis()) {
-        return Duration.ofMillis(value);
-      }
-    } catch (NumberFormatException e) {
-      // no number: the sentence below
-    } catch (ArithmeticException e) {
-      // a fraction, or beyond any time: the sentence below
-    }
-    problem(key, "it must be a whole number of milliseconds from " + least.toMillis() + " to "
-        + most.toMillis()
-        + (key.endsWith("scale.down.after.ms") ? ", or " + NEVER : ""));
-    return otherwise;
-  }
-
-  private OptionalDouble readShare(String key, DoublePredicate isBelowLimit, String limit) {
-    String text = text(PREFIX + key);
-    if (text.isEmpty()) {
-      return OptionalDouble.empty();
-    }
-    try {
-      double value = Double.parseDouble(text);
-      if (value >= 0 && isBelowLimit.test(value)) {
-        return OptionalDouble.of(value);
-      }
-    } catch (NumberFormatException e) {
-      // the sentence below
-    }
-    problem(PREFIX + key, "it must be a number from 0 " + limit);
-    return OptionalDouble.empty();
-  }
-
-  private void problem(String key, String why) {
-    problems.add(key + " is '" + text(key) + "': " + why);
-  }
-
-  private String text(String key) {
-    Object value = values.apply(key);
-    return value == null ? "" : value.toString().trim();
+  private static Optional<Duration> time(
+      SettingReader read, String key, Duration least, Duration most, String otherwise) {
+    OptionalLong ms = read.milliseconds(key, least.toMillis(), most.toMillis(), otherwise);
+    return ms.isPresent() ? Optional.of(Duration.ofMillis(ms.getAsLong())) : Optional.empty();
   }
 }

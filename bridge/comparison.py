@@ -85,8 +85,8 @@ def request_for(
         running = load_plan(running, workload.topology)
     if running is None:
         raise InvalidRequest(
-            f"of {workload.name} nothing is known to run, so there is nothing to update; name the "
-            "file of the plan that runs with --running, or ask a Tracker"
+            f"an update needs the plan that runs, and for {workload.name} none is known; name its "
+            "plan file (--running FILE), ask a Tracker, or try the change with `whatif`"
         )
     now = running.parallelism
     return replace(
@@ -196,6 +196,18 @@ def outcome_to_json(scenario: Scenario, outcome: Outcome | Infeasible) -> dict[s
         "scenario": scenario.title,
         "prediction": prediction_to_json(outcome.prediction, outcome.intervals),
     }
+
+
+LOST = (
+    "tuples for instances in lost containers are dropped, and spouts there offer nothing; what is "
+    "carried is over the load that is left"
+)
+"""What to know of a prediction without some of the containers."""
+
+
+def why_none(scenario: Scenario, error: Infeasible) -> str:
+    """Why a scenario has no prediction, to follow its title."""
+    return str(error).removeprefix(f"scenario {scenario.title!r}: ")
 
 
 def intervals_to_json(intervals: Intervals) -> dict[str, Any]:

@@ -56,12 +56,23 @@ def load_costs(path: Path) -> CostFile:
         )
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRequest(f"{path} is not a cost file: {error!r}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} is not a cost file: it is not JSON: {error}") from None
+    except KeyError as error:
+        raise InvalidRequest(
+            f"{path} is not a cost file, as `heron-bridge calibrate` writes it: it has no {error}"
+        ) from None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InvalidRequest(
+            f"{path} is not a cost file, as `heron-bridge calibrate` writes it: {error}"
+        ) from None
 
 
 def write_costs(path: Path, file: CostFile) -> None:
-    """Write a cost file, with figures rounded to what the fit can tell."""
+    """Write a cost file, with figures rounded to what the fit can tell.
+
+    Raises InvalidRequest when it cannot be written.
+    """
 
     def rounded(costs: HeronCosts) -> dict[str, float]:
         return {name: float(f"{value:.4g}") for name, value in costs.values().items()}
@@ -79,7 +90,10 @@ def write_costs(path: Path, file: CostFile) -> None:
         "runs": list(file.runs),
         "without": {workload: rounded(costs) for workload, costs in file.without.items()},
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    try:
+        path.write_text(json.dumps(document, indent=1) + "\n")
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
 
 
 def residual_to_json(residual: Any) -> dict[str, float]:

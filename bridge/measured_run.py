@@ -44,7 +44,10 @@ class MeasuredRun:
 
 def load_runs(folder: Path) -> list[MeasuredRun]:
     """All run files of a folder, by id. Raises InvalidRequest naming the file."""
-    paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise InvalidRequest(f"{folder} {what}; name the folder that holds the run files (*.json)")
+    paths = sorted(folder.glob("*.json"))
     if not paths:
         raise InvalidRequest(f"{folder} holds no run files (*.json)")
     return [load_run(path) for path in paths]
@@ -59,8 +62,10 @@ def load_run(path: Path) -> MeasuredRun:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} is not JSON: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidRequest(f"{path} is not a run file: {error!r} is missing or wrong") from None
+    except KeyError as error:
+        raise InvalidRequest(f"{path} is not a run file: it has no {error}") from None
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"{path} is not a run file: {error}") from None
 
 
 def _run(raw: Mapping[str, Any]) -> MeasuredRun:

@@ -52,6 +52,6 @@ def parse_source(text: str) -> TrackedTopology:
     Raises InvalidRequest.
     """
     url, *names = text.removeprefix(TRACKER_PREFIX).rsplit("/", 3)
-    if len(names) != 3 or not all(names):
+    if len(names) != 3 or not all(names) or not urllib.parse.urlsplit(url).netloc:
         raise InvalidRequest(f"{text!r} does not name a live topology; the form is {FORM}")
     return tracked(url, *(urllib.parse.unquote(name) for name in names))

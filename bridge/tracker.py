@@ -144,11 +144,14 @@ class _Tracker:
         except urllib.error.HTTPError as error:
             detail = error.read(2000).decode("utf-8", "replace").strip() or error.reason
             reason = f"it answered {error.code}: {' '.join(str(detail).split())[:300]}"
-            failure = _NotFound if error.code == 404 else Unreachable
+            if error.code == 404:
+                failure = _NotFound
+                reason += "; check the names of cluster, environment and topology"
         except TimeoutError:
             reason = f"no answer within {self._timeout_s:g} s"
         except urllib.error.URLError as error:
             reason = str(getattr(error.reason, "strerror", None) or error.reason)
+            reason += "; check host and port, and that it runs there"
         except (OSError, HTTPException, ValueError) as error:
             reason = str(error) or type(error).__name__
         else:

@@ -256,7 +256,12 @@ def _no_plan(
         # The last ones are our own, which keep to what was asked and are the quickest.
         return any(_keeps_count(planner, changed) for planner in reversed(tuple(planners.values())))
 
-    complaints = "; ".join(f"{c.planner}: {c.failure}" for c in candidates)
+    by_failure: dict[str, list[str]] = {}
+    for c in candidates:
+        by_failure.setdefault(c.failure, []).append(c.planner)
+    complaints = "; ".join(f"{', '.join(names)}: {why}" for why, names in by_failure.items())
+    if len(by_failure) == 1 < len(candidates):
+        complaints = candidates[0].failure  # what is wrong is the request and no planner
     first = why_no_plan(request, can_plan)
     if first:
         return Infeasible(f"{first}. {complaints}")

@@ -18,6 +18,7 @@ from bridge.cli.terminal import (
     EXIT_REFUSED,
     json_option,
     plain_table,
+    print_table,
     profile_option,
     sentences,
 )
@@ -106,7 +107,7 @@ def advise(  # noqa: PLR0917 - an option each
             headroom,
             probability,
             None if latency_p99 is None else latency_p99 / 1000,
-            containers or None,
+            containers,
             running=None if running is None else load_plan(running, workload.topology),
             added_costs=None if costs is None else costs == "added",
             objective=objective,
@@ -135,7 +136,7 @@ def print_advice(name: str, found: Advice) -> None:
         table.add_column(heading, justify="right")
     for component, advised in found.parallelism.items():
         table.add_row(component, str(found.running[component]), str(advised))
-    console.print(table)
+    print_table(table)
     for reason in found.reasons:
         console.print(f"  - {reason}", markup=False)
     for basis in found.basis:
@@ -166,7 +167,7 @@ def print_steps(found: Advice) -> None:
                 _amount(step.ram_bytes / GIB),
             )
         table.add_row(f"x{step.load_factor:g}", _amount(step.rate_per_s), *figures)
-    console.print(table)
+    print_table(table)
     # Mostly the same limit is in the way of all of them.
     limits: dict[str, list[str]] = {}
     for step in found.steps:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from bridge.cli.terminal import sentences
+
 NAME = "heron-bridge"
 VARIABLE = "_HERON_BRIDGE_COMPLETE"
 """How click asks the command for completions."""
@@ -12,6 +14,7 @@ VARIABLE = "_HERON_BRIDGE_COMPLETE"
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@sentences
 def completion(shell: str) -> None:
     """Print the completion script of SHELL.
 

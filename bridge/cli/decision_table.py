@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bridge.cli.terminal import milliseconds, plain_table
+from bridge.amounts import times
+from bridge.cli.terminal import milliseconds, plain_table, print_table
 from packing.choose import Candidate, Decision
 from packing.planners.repacked import Repacked
 from packing.resources import GIB
@@ -16,7 +17,6 @@ from packing.resources import GIB
 HEADINGS = ("cont.", "cores", "GiB", "carries", "cross", "bal.", "p99 ms", "moves", "ms")
 LEAST_OF_ALL = ("ms", "bal.", "GiB")
 """Columns that are left out, one after the other, where there is no room for all."""
-WIDTH = 80
 GAP = 2
 """Behind each column."""
 EXPLANATIONS = {
@@ -33,7 +33,7 @@ EXPLANATIONS = {
 def print_decision(title: str, decision: Decision) -> None:
     """A table of the candidates, the chosen one marked, and the reasons below."""
     console = Console(highlight=False)
-    console.print(candidate_table(title, decision.candidates, decision.chosen.planner))
+    print_candidates(title, decision.candidates, decision.chosen.planner)
     told = (*decision.reasons, *_moves(decision), *_limits(decision.candidates), _choice(decision))
     for reason in told:
         console.print(f"  - {reason}", markup=False)
@@ -45,7 +45,7 @@ def print_decision(title: str, decision: Decision) -> None:
         )
     for candidate in decision.candidates:
         if candidate.repacked is not None and len(candidate.repacked.curve) > 1:
-            console.print(moves_table(candidate.planner, candidate.repacked))
+            print_table(moves_table(candidate.planner, candidate.repacked))
     console.print()
 
 
@@ -72,15 +72,16 @@ def moves_table(planner: str, found: Repacked) -> Table:
         table.add_row(
             f"{step.moved}{' *' if i == found.taken else '  '}",
             f"{step.moved_share:.0%}",
-            "" if factor is None else f"{factor:.2f}x",
+            "" if factor is None else times(factor),
             f"{step.cross_fraction:.1%}",
         )
     return table
 
 
 def _choice(decision: Decision) -> str:
-    names = ", ".join(candidate.planner for candidate in decision.pareto)
-    return f"no other plan beats these in everything: {names}"
+    names = [candidate.planner for candidate in decision.pareto]
+    which = "this one" if len(names) == 1 else "these"
+    return f"no other plan beats {which} in everything: {', '.join(names)}"
 
 
 def _limits(candidates: Sequence[Candidate]) -> list[str]:
@@ -93,8 +94,13 @@ def _limits(candidates: Sequence[Candidate]) -> list[str]:
     return [f"{limit} limits {', '.join(names)}" for limit, names in found.items()]
 
 
-def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) -> Table:
-    """Packers side by side; fits 80 columns."""
+def print_candidates(title: str, candidates: Sequence[Candidate], chosen: str) -> None:
+    """Packers side by side, without the least of the columns where the terminal is narrow."""
+    print_table(candidate_table(title, candidates, chosen, Console().width))
+
+
+def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str, width: int) -> Table:
+    """Packers side by side, as far as so many columns hold them."""
     rows = [_figures(candidate) for candidate in candidates]
     names = [c.planner + (" *" if c.planner == chosen else "") for c in candidates]
     # A column in which nothing is known takes no room.
@@ -104,7 +110,7 @@ def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str) ->
         if any(row[i] for row in rows)
     }
     for heading in LEAST_OF_ALL:
-        if max(map(len, names)) + GAP + sum(wide.values()) > WIDTH:
+        if max(map(len, names)) + GAP + sum(wide.values()) > width:
             wide.pop(heading, None)
     told = "; ".join(f"{name}: {what}" for name, what in EXPLANATIONS.items() if name in wide)
     table = plain_table(title, f"* chosen. {told}")
@@ -129,7 +135,7 @@ def _figures(candidate: Candidate) -> tuple[str, ...]:
         str(prediction.containers),
         f"{prediction.cores:.5g}",
         f"{prediction.ram_bytes / GIB:.4g}",
-        "" if factor is None else f"{factor:.2f}x",
+        "" if factor is None else times(factor),
         f"{prediction.cross_fraction:.1%}",
         f"{prediction.load_max_over_mean:.2f}",
         "" if prediction.latency is None else milliseconds(prediction.latency.p99_s),

@@ -23,6 +23,8 @@ def html_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def write_page(path: Path, html: str) -> None:
     """Raises InvalidRequest when the file cannot be written."""
+    if str(path) == "-":
+        raise InvalidRequest("--html - is no file; standard output is for the table: name a file")
     try:
         path.write_text(html, encoding="utf-8")
     except OSError as error:

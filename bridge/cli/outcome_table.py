@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from bridge.cli.terminal import milliseconds, plain_table
+from bridge.amounts import times, times_between
+from bridge.cli.terminal import milliseconds, plain_table, print_table
+from bridge.comparison import LOST, why_none
 from packing.errors import Infeasible
 from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Interval
@@ -18,22 +20,20 @@ from packing.scenario import Outcome, Scenario
 
 def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infeasible]]) -> None:
     """A table of what a plan does under several scenarios, one a row; fits 80 columns."""
-    table = plain_table(
-        title,
-        "carries: sustainable over offered load, with its 80 % interval; tuples/s: at the "
-        "sinks; ms: mean latency with its interval, and the 99th percentile",
-    )
     known = any(not isinstance(o, Infeasible) and o.intervals for _, o in outcomes)
+    table = plain_table(title, KNOWN if known else UNKNOWN)
     table.add_column("scenario", overflow="fold", max_width=22)
     for heading in OUTCOME_HEADINGS if known else UNKNOWN_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     for scenario, outcome in outcomes:
         row = _outcome_figures(outcome) if known else _shares(outcome)
         table.add_row(escape(scenario.title), *row)
+    print_table(table)
     console = Console(highlight=False)
-    console.print(table)
     for scenario, outcome in outcomes:
-        console.print(f"  - {scenario.title}: {_limit(outcome)}", markup=False)
+        console.print(f"  - {scenario.title}: {_limit(scenario, outcome)}", markup=False)
+        if scenario.lost_containers and not isinstance(outcome, Infeasible):
+            console.print(f"  - {scenario.title}: {LOST}", markup=False)
     told: set[str] = set()
     for scenario, outcome in outcomes:
         if isinstance(outcome, Infeasible):
@@ -58,9 +58,14 @@ def print_memory(components: Sequence[ComponentMemory]) -> None:
         live = "" if of.heap_bytes <= 0 else f"{of.live_share:.0%}"
         gc = "" if of.gc_share is None else f"{of.gc_share:.1%}"
         table.add_row(escape(of.component), *(describe_bytes(a) for a in amounts), live, gc)
-    Console(highlight=False).print(table)
+    print_table(table)
 
 
+KNOWN = (
+    "carries: sustainable over offered load, with its 80 % interval; tuples/s: at the sinks; ms: "
+    "mean latency with its interval, and the 99th percentile"
+)
+UNKNOWN = "cross: share of tuples between containers; balance: fullest container over the mean"
 OUTCOME_HEADINGS = ("cont.", "carries", "tuples/s", "mean ms", "p99")
 UNKNOWN_HEADINGS = ("cont.", "cores", "cross", "balance")
 
@@ -81,13 +86,14 @@ def _outcome_figures(outcome: Outcome | Infeasible) -> tuple[str, ...]:
     if isinstance(outcome, Infeasible):
         return ("-", "", "", "", "")
     p, spread = outcome.prediction, outcome.intervals
-    if spread is None or p.latency is None or p.throughput_per_s is None:
+    carries = p.sustainable_load_factor
+    if carries is None or spread is None or p.latency is None or p.throughput_per_s is None:
         return (str(p.containers), "", "", "", "")
     carried = spread.sustainable_load_factor
     return (
         str(p.containers),
-        f"{p.sustainable_load_factor:.2f}x {carried.low:.2f}-{carried.high:.2f}",
-        f"{p.throughput_per_s:.0f}",
+        f"{times(carries)} {times_between(carried.low, carried.high, '-')}",
+        f"{p.throughput_per_s:.0f}" if p.throughput_per_s >= 10 else f"{p.throughput_per_s:.3g}",
         f"{milliseconds(p.latency.mean_s)} {_milliseconds_between(spread.latency_mean_s)}",
         milliseconds(p.latency.p99_s),
     )
@@ -100,9 +106,9 @@ def _milliseconds_between(likely: Interval) -> str:
     return f"{milliseconds(likely.low)}-{high}"
 
 
-def _limit(outcome: Outcome | Infeasible) -> str:
+def _limit(scenario: Scenario, outcome: Outcome | Infeasible) -> str:
     if isinstance(outcome, Infeasible):
-        return f"no prediction: {outcome}"
+        return f"no prediction: {why_none(scenario, outcome)}"
     p = outcome.prediction
     if p.sustainable_load_factor is None:
         return f"limit: {p.bottleneck}"
@@ -115,7 +121,7 @@ def _saturating(outcome: Outcome) -> str:
     spread = outcome.intervals
     if spread is None or not 0.0 < spread.saturating_share < 1.0:
         return ""
-    told = f"; saturates in {spread.saturating_share:.0%} of what may be"
+    told = f"; spouts are held back with probability {spread.saturating_share:.2f}"
     if math.isinf(spread.latency_mean_s.high):
-        told += ", where latency has no bound"
+        told += ", and latency then has no bound"
     return told

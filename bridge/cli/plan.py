@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from bridge.amounts import ranges
 from bridge.analysis import analyse
-from bridge.cli.decision_table import candidate_table, print_decision
+from bridge.cli.decision_table import print_candidates, print_decision
 from bridge.cli.goal_options import goal_options
 from bridge.cli.html import html_option, write_page
 from bridge.cli.progress import progress
@@ -84,7 +84,7 @@ def plan(  # noqa: PLR0917 - an option each
         click.echo(json.dumps(plan_to_json(made)))
         return
     if decision is None:
-        Console(highlight=False).print(candidate_table(title, [chosen], planner))
+        print_candidates(title, [chosen], planner)
     else:
         print_decision(title, decision)
     print_containers(made)
@@ -102,14 +102,23 @@ def _asked(planner: str, request: Request) -> Candidate:
 
 
 def print_containers(shown: Plan) -> None:
-    """One line a container: its size and how many instances of each component it holds."""
-    for position, container_id in enumerate(shown.container_ids.tolist()):
-        contents = ", ".join(
+    """Their size and how many instances of each component they hold; alike ones in one line."""
+    alike: dict[tuple[float, tuple[int, ...]], list[int]] = {}
+    for this, cores, counts in zip(
+        shown.container_ids.tolist(),
+        shown.container_cpu_cores.tolist(),
+        shown.counts.T.tolist(),
+        strict=True,
+    ):
+        alike.setdefault((cores, tuple(counts)), []).append(this)
+    for (cores, counts), ids in alike.items():
+        held = ", ".join(
             f"{count} {name}" if count > 1 else name
-            for name, count in zip(
-                shown.components, shown.counts[:, position].tolist(), strict=True
-            )
+            for count, name in zip(counts, shown.components, strict=True)
             if count
         )
-        cores = float(shown.container_cpu_cores[position])
-        click.echo(f"  container {container_id}: {cores:g} cores: {contents}")
+        size = f"{cores:g} {'core' if cores == 1 else 'cores'}"
+        if len(ids) == 1:
+            click.echo(f"  container {ids[0]}: {size}: {held}")
+        else:
+            click.echo(f"  containers {ranges(ids)}: {size} each: {held}")

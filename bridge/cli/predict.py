@@ -10,58 +10,69 @@ from typing import Any
 
 import click
 
+from bridge.analysis import analyse
 from bridge.cli.outcome_table import print_memory, print_outcomes
+from bridge.cli.progress import progress
 from bridge.cli.scenarios import scenario_options, scenarios
+from bridge.cli.source import one_source
 from bridge.cli.terminal import json_option, profile_option, sentences
-from bridge.comparison import candidate_to_json, compare, outcome_to_json, request_for
+from bridge.comparison import candidate_to_json, outcome_to_json, request_for
 from bridge.plan_file import load_plan
-from bridge.workload import load_workload
+from bridge.topology_source import load_source
+from bridge.workload import Workload
 from packing.choose import Candidate, judge
 from packing.errors import Infeasible, InvalidRequest
 from packing.request import Request
 from packing.scenario import AS_IT_IS, Outcome, Scenario, predict_scenario
 
+STEPS = 18
+"""About so many answers of a Tracker and plans of planners; scenarios are counted beside."""
+
 _EXAMPLES = """\b
 Each option is a scenario of its own and may be repeated; a comma joins several
 changes of one kind into one scenario, --together everything.
-    predict w.json --rate 1.5 --rate 2 --parallelism split=4,count=8 --lost 2
+    predict w.json --rate x1.5 --rate x2 --parallelism split=4,count=8 --lose 2
 """
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("workload", type=click.Path(path_type=Path))
 @click.option(
     "--plan",
     "plan_path",
     type=click.Path(path_type=Path),
-    help="A plan file, as `heron-bridge plan --json` writes it; without it the best plan.",
+    help="A plan file, as `heron-bridge plan --json` writes it; without it the plan that a live "
+    "topology runs under, else the best.",
 )
 @scenario_options
 @profile_option
 @json_option
 @sentences
+@one_source
 def predict(
-    workload: Path,
+    source: str,
     plan_path: Path | None,
     profile: Path | None,
     together: bool,
     as_json: bool,
     **changes: tuple[Any, ...],
 ) -> None:
-    """Predict what PLAN would do with the topology and load of WORKLOAD.
+    """Predict what a plan would do with the topology and load of SOURCE, with its memory.
 
-    Intervals hold 80 % of what may be, given how exactly the load, Heron's costs and the model are
-    known.
+    SOURCE is a workload file (JSON, YAML), a .defn file, or a live topology
+    (tracker:http://host:port/cluster/environ/topology). Intervals hold 80 % of what may be, given
+    how exactly the load, Heron's costs and the model are known.
     """
     asked = scenarios(together, **changes)
-    loaded = load_workload(workload, profile)
-    request = request_for(loaded)
-    base = _candidate(plan_path, request, lambda: compare(loaded).chosen)
-    assert base.plan is not None
-    as_it_is = predict_scenario(AS_IT_IS, request, base.plan)
-    found: list[tuple[Scenario, Outcome | Infeasible]] = [
-        (scenario, _outcome(scenario, request, base)) for scenario in asked
-    ]
+    with progress(STEPS + len(asked)) as done:
+        loaded = load_source(source, profile, done)
+        request = request_for(loaded)
+        base = _candidate(plan_path, loaded, request, done)
+        assert base.plan is not None
+        as_it_is = predict_scenario(AS_IT_IS, request, base.plan)
+        found: list[tuple[Scenario, Outcome | Infeasible]] = []
+        for scenario in asked:
+            found.append((scenario, _outcome(scenario, request, base)))
+            done(scenario.title)
     if as_json:
         document = candidate_to_json(_with_intervals(base, as_it_is), with_plan=False)
         if found:
@@ -76,10 +87,12 @@ def predict(
 
 
 def _candidate(
-    plan_path: Path | None, request: Request, best: Callable[[], Candidate]
+    plan_path: Path | None, workload: Workload, request: Request, done: Callable[[str], None]
 ) -> Candidate:
+    """The plan to predict: the one of the file, else what runs, else the best."""
     if plan_path is None:
-        return best()
+        found = analyse(workload, done=done)
+        return found.running or found.decision.chosen
     candidate = judge(plan_path.name, load_plan(plan_path, request.topology), request)
     if not candidate.usable:
         raise InvalidRequest(f"{plan_path} is no plan that could run: {candidate.failure}")

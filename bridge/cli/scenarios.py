@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -9,17 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from packing.errors import InvalidRequest
-from packing.scenario import AS_IT_IS, Scenario
+from packing.scenario import AS_IT_IS, MAX_FACTOR, Scenario
 
 Value = TypeVar("Value", int, float)
-
-
-def factor(text: str) -> float:
-    """A number, with or without an `x` before it. Raises BadParameter, a usage error."""
-    try:
-        return float(text.removeprefix("x"))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a factor such as 1.5 or x1.5") from None
 
 
 def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,20 +30,23 @@ def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--ram",
-            type=factor,
             metavar="FACTOR",
             multiple=True,
             help="RAM of every container times this.",
         ),
         click.option(
             "--cores",
-            type=factor,
             metavar="FACTOR",
             multiple=True,
             help="Cores of every container times this.",
         ),
         click.option(
-            "--containers", "counts", type=int, multiple=True, help="Another number of them."
+            "--containers",
+            "counts",
+            type=int,
+            metavar="N",
+            multiple=True,
+            help="Another number of containers.",
         ),
         click.option(
             "--parallelism",
@@ -62,7 +58,6 @@ def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--rate",
             "rates",
-            type=factor,
             metavar="FACTOR",
             multiple=True,
             help="Offered rate times this.",
@@ -74,26 +69,36 @@ def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def scenarios(  # noqa: PLR0917 - an option each
     together: bool,
-    rates: Sequence[float],
+    rates: Sequence[str],
     parallelisms: Sequence[str],
     counts: Sequence[int],
-    cores: Sequence[float],
-    ram: Sequence[float],
+    cores: Sequence[str],
+    ram: Sequence[str],
     faster: Sequence[str],
     lost: Sequence[str],
 ) -> list[Scenario]:
-    """A scenario per option, in the order of the help; with `together` one of all."""
-    found = [Scenario(rate_factor=factor) for factor in rates]
-    found += [
-        Scenario(parallelism=pairs("--parallelism", text, int, "a whole number"))
-        for text in parallelisms
-    ]
-    found += [Scenario(container_count=count) for count in counts]
-    found += [Scenario(container_cpu_factor=factor) for factor in cores]
-    found += [Scenario(container_ram_factor=factor) for factor in ram]
+    """A scenario per option, in the order of the help; with `together` one of all.
+
+    Raises InvalidRequest naming the option and the value at fault.
+    """
+    found = [Scenario(rate_factor=_factor("--rate", text)) for text in rates]
+    found += [Scenario(parallelism=parallelism(text)) for text in parallelisms]
+    found += [Scenario(container_count=_count(count)) for count in counts]
+    found += [Scenario(container_cpu_factor=_factor("--cores", text)) for text in cores]
+    found += [Scenario(container_ram_factor=_factor("--ram", text)) for text in ram]
     found += [Scenario(service_time_factor=_slower(text)) for text in faster]
     found += [Scenario(lost_containers=_ids(text)) for text in lost]
     return [_joined(found)] if together and found else found
+
+
+_OPTION = {
+    "rate_factor": "--rate",
+    "parallelism": "--parallelism",
+    "container_count": "--containers",
+    "container_cpu_factor": "--cores",
+    "container_ram_factor": "--ram",
+    "service_time_factor": "--faster",
+}
 
 
 def _joined(scenarios: Sequence[Scenario]) -> Scenario:
@@ -101,52 +106,93 @@ def _joined(scenarios: Sequence[Scenario]) -> Scenario:
     changes: dict[str, Any] = {}
     for scenario in scenarios:
         for f in fields(Scenario):
-            value = getattr(scenario, f.name)
+            value, before = getattr(scenario, f.name), changes.get(f.name)
             if value == getattr(AS_IT_IS, f.name):
                 continue
-            if f.name in changes and not isinstance(value, dict | tuple):
-                raise InvalidRequest(
-                    f"{f.name} is stated twice, {changes[f.name]:g} and {value:g}; with "
-                    "--together there can be one"
-                )
             if isinstance(value, dict):
-                changes[f.name] = {**changes.get(f.name, {}), **value}
+                twice = sorted(value.keys() & (before or {}).keys())
+                if twice:
+                    raise InvalidRequest(
+                        f"{_OPTION[f.name]} is given twice for {twice[0]!r}; with --together there "
+                        "can be one"
+                    )
+                changes[f.name] = {**(before or {}), **value}
             elif isinstance(value, tuple):
-                changes[f.name] = (*changes.get(f.name, ()), *value)
+                changes[f.name] = tuple(dict.fromkeys((*(before or ()), *value)))
+            elif before is not None:
+                raise InvalidRequest(
+                    f"{_OPTION[f.name]} is given twice, {before:g} and {value:g}; with --together "
+                    "there can be one"
+                )
             else:
                 changes[f.name] = value
     return Scenario(**changes)
 
 
+def _factor(option: str, text: str) -> float:
+    """A number with or without an `x` before or behind it."""
+    try:
+        value = float(text.removeprefix("x").removesuffix("x"))
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MAX_FACTOR:
+        raise InvalidRequest(
+            f"{option} {text!r} is not a factor above 0 and at most {MAX_FACTOR:,.0f}, such as "
+            "1.5 or x1.5"
+        )
+    return value
+
+
+def _count(count: int) -> int:
+    if count < 1:
+        raise InvalidRequest(f"--containers {count}: it must be 1 or more")
+    return count
+
+
+def parallelism(text: str) -> dict[str, int]:
+    """What `--parallelism COMPONENT=N,COMPONENT=N` states. Raises InvalidRequest."""
+    found = _pairs("--parallelism", text, int, "a whole number, 1 or more,")
+    for name, count in found.items():
+        if count < 1:
+            raise InvalidRequest(f"--parallelism {name}={count}: it must be 1 or more")
+    return found
+
+
 def _slower(text: str) -> dict[str, float]:
     """Factors of the time per tuple from how many times as fast components get."""
-    speeds = pairs("--faster", text, float, "a number above 0")
+    speeds = _pairs("--faster", text, float, "a number above 0")
     for name, speed in speeds.items():
-        if not speed > 0:
+        if not 1 / MAX_FACTOR <= speed <= MAX_FACTOR:
             raise InvalidRequest(
-                f"--faster {name}={speed:g}: it must be above 0; 2 is twice as fast"
+                f"--faster {name}={speed:g}: it must be above 0 and at most {MAX_FACTOR:,.0f}; 2 "
+                "is twice as fast"
             )
     return {name: 1 / speed for name, speed in speeds.items()}
 
 
-def pairs(option: str, text: str, number: Callable[[str], Value], what: str) -> dict[str, Value]:
+def _pairs(option: str, text: str, number: Callable[[str], Value], what: str) -> dict[str, Value]:
     """What `COMPONENT=N,COMPONENT=N` states. Raises InvalidRequest with the part at fault."""
-    found = {}
+    found: dict[str, Value] = {}
     for part in text.split(","):
         name, separator, value = part.rpartition("=")
         try:
             if not (separator and name):
                 raise ValueError
-            found[name] = number(value)
+            stated = number(value)
         except ValueError:
             raise InvalidRequest(
                 f"{option} {part!r} is not COMPONENT=N with {what} behind the ="
             ) from None
+        if name in found:
+            raise InvalidRequest(f"{option} {text!r} states {name!r} twice; state it once")
+        found[name] = stated
     return found
 
 
 def _ids(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
-        raise InvalidRequest(f"--lost {text!r} is not the id of a container") from None
+        raise InvalidRequest(
+            f"--lose {text!r} is not the id of a container, or several with commas between"
+        ) from None

@@ -65,6 +65,11 @@ def serve(config_file: Path | None, **flags: Any) -> None:
         settings = load(config_file, flags)
     except InvalidSettings as error:
         _fail(str(error), SETTINGS_WRONG)
+    folder = settings.profiles_dir
+    if folder is not None and not folder.is_dir():
+        _fail(
+            f"profiles_dir = {str(folder)!r} is no folder; create it or name another", CANNOT_START
+        )
     logs.configure(settings.log_format, settings.log_level)
     try:
         server.run(settings, ANSWER)

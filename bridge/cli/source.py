@@ -19,9 +19,13 @@ def one_source(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_source(*args: Any, source: str | None, **given: Any) -> Any:
+        if source is not None and Path(source).is_dir():
+            raise InvalidRequest(f"{source} is a folder; name one file in it")
         found = _named(() if source is None else (source,), given)
         if len(found) > 1:
-            raise InvalidRequest(f"{len(found)} topologies are named; this command takes one")
+            raise InvalidRequest(
+                f"{source} and a topology of a Tracker are named; this command takes one"
+            )
         return command(*args, source=found[0], **given)
 
     argument = click.argument("source", required=False, type=click.Path())

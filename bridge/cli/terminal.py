@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 from rich import box
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from bridge.errors import Unreachable
 from packing.errors import PackingError
@@ -18,6 +22,8 @@ from packing.errors import PackingError
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+EXIT_FAILED = 1
+"""Exit code when the result is there and cannot be written, or nobody reads on."""
 EXIT_REFUSED = 2
 """Exit code when the input is wrong or no plan exists; the sentence on stderr says which."""
 EXIT_UNREACHABLE = 3
@@ -36,6 +42,13 @@ def sentences(command: Callable[Parameters, Result]) -> Callable[Parameters, Res
             click.echo(f"heron-bridge: {' '.join(str(error).split())}", err=True)
             refused = isinstance(error, PackingError)
             raise SystemExit(EXIT_REFUSED if refused else EXIT_UNREACHABLE) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever reads has seen enough, which click takes for an end
+            if error.filename is not None:
+                raise
+            click.echo(f"heron-bridge: the output cannot be written: {error.strerror}", err=True)
+            raise SystemExit(EXIT_FAILED) from None
 
     return wrapped
 
@@ -54,9 +67,24 @@ def plain_table(title: str = "", caption: str = "", gap: int = 1) -> Table:
     )
 
 
+def print_table(table: Table) -> None:
+    """Print a table. Where a terminal is too narrow for its figures it wraps them, and none is
+    cut off."""
+    console = Console(highlight=False)
+    for column in table.columns:
+        if column.no_wrap:
+            texts = (str(column.header), *map(str, column.cells))
+            column.min_width = max(Text.from_markup(text).cell_len for text in texts)
+    least = Measurement.get(console, console.options.update(max_width=10_000), table).minimum
+    if least > console.width:
+        console = Console(highlight=False, width=least)
+    console.print(table)
+
+
 def milliseconds(seconds: float) -> str:
-    """Two digits below 10 ms, else whole ones."""
-    return f"{1000 * seconds:.0f}" if seconds >= 0.01 else f"{1000 * seconds:.2g}"
+    """Two digits below 10 ms and from 10,000 s on, else whole ones."""
+    whole = 0.01 <= seconds < 10_000
+    return f"{1000 * seconds:.0f}" if whole else f"{1000 * seconds:.2g}"
 
 
 def profile_option(command: Callable[..., Any]) -> Callable[..., Any]:

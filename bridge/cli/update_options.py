@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from bridge.cli.scenarios import pairs
+from bridge.cli.scenarios import parallelism
 from bridge.comparison import Update
+from packing.errors import InvalidRequest
 
 
 def update_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,10 +26,18 @@ def update_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **given: Any,
     ) -> Any:
         update = None
+        if containers is not None and containers < 1:
+            raise InvalidRequest(f"--containers {containers}: it must be 1 or more")
         if running is not None or parallelisms or containers is not None:
             wanted: dict[str, int] = {}
             for text in parallelisms:
-                wanted |= pairs("--parallelism", text, int, "a whole number")
+                stated = parallelism(text)
+                twice = sorted(stated.keys() & wanted.keys())
+                if twice:
+                    raise InvalidRequest(
+                        f"--parallelism is given twice for {twice[0]!r}; an update has one"
+                    )
+                wanted |= stated
             update = Update(wanted, containers, running)
         return command(*args, update=update, **given)
 

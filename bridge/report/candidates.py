@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.report.curves import duration, times
+from bridge.amounts import times, times_between
+from bridge.report.curves import duration
 from bridge.report.markup import Markup, element, joined
 from bridge.report.pareto import unbeaten
 from bridge.report.tables import sentences, table
@@ -71,7 +72,7 @@ def _figures(prediction: Prediction | None, candidate: Candidate) -> list[str]:
     likely = ""
     if candidate.intervals is not None:
         found = candidate.intervals.sustainable_load_factor
-        likely = f" ({found.low:.2g} to {found.high:.2g})"
+        likely = f" ({times_between(found.low, found.high)})"
     return [
         str(prediction.containers),
         f"{prediction.cores:.5g}",

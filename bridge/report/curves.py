@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from bridge.amounts import times, times_between
 from bridge.report.axes import HEIGHT, WIDTH, Axis, Frame, around
 from bridge.report.figures import FAR, Sweep
 from bridge.report.markup import Markup, element, joined, label, number, picture, tip
@@ -18,8 +19,8 @@ ROW_HEIGHT, NAME_WIDTH = 26, 210
 HOUR_S = 3600
 
 
-def times(value: float) -> str:
-    """`1.34x`."""
+def times_mark(value: float) -> str:
+    """`1.5x`, for marks of axes."""
     return f"{value:.3g}x"
 
 
@@ -41,10 +42,10 @@ def load_curves(sweep: Sweep) -> Markup:
         "div",
         _figure(
             _utilisation(sweep),
-            "CPU in use over the cores of the fullest container, with its 80 % interval, and the "
-            "server that is full first (dashed). At 100 % Heron holds the spouts back. The upright "
-            "line with a number is the load that is carried, the area over the whole height its "
-            "80 % interval.",
+            "CPU that the load takes over the cores of the fullest container, with its 80 % "
+            "interval, and the server that is full first (dashed). At 100 % Heron holds the spouts "
+            "back. The upright line with a number is the load that is carried, the area over the "
+            "whole height its 80 % interval.",
         ),
         _figure(
             _latency(sweep),
@@ -64,8 +65,8 @@ def _loads(sweep: Sweep) -> Axis:
     first, last = float(sweep.factors[0]), float(sweep.factors[-1])
     name = "load over that of the profile"
     if not 1 / FAR <= sweep.sustainable <= FAR:
-        return Axis(first, last, name, times, logarithmic=True)
-    return Axis(0.0, last, name, times)
+        return Axis(first, last, name, times_mark, logarithmic=True)
+    return Axis(0.0, last, name, times_mark)
 
 
 def _uprights(frame: Frame, sweep: Sweep) -> Markup:
@@ -155,7 +156,7 @@ def scenario_intervals(
         return None
     _, high = around([1.0, *(i.high for _, _, i in known), *(v for _, v, _ in known)], True)
     width, height = 760, len(known) * ROW_HEIGHT + 40
-    axis = Axis(0.0, high, "", times)
+    axis = Axis(0.0, high, "", times_mark)
 
     def at(value: float) -> float:
         return NAME_WIDTH + axis.part(value) * (width - NAME_WIDTH - 70)
@@ -163,7 +164,7 @@ def scenario_intervals(
     parts: list[str] = []
     for mark in axis.marks():
         parts.append(element("path", d=f"M{number(at(mark))} 4V{height - 32}", class_="grid"))
-        parts.append(label(at(mark), height - 18, times(mark), "s soft", "middle"))
+        parts.append(label(at(mark), height - 18, times_mark(mark), "s soft", "middle"))
     parts.append(element("path", d=f"M{number(at(1.0))} 4V{height - 32}", class_="axis"))
     parts.append(
         label(NAME_WIDTH, height - 3, "carried over offered load; 1x is all that is offered", "s")
@@ -177,7 +178,7 @@ def _row(
     name: str, value: float, likely: Interval, y: float, at: Callable[[float], float]
 ) -> list[Markup]:
     shown = name if len(name) <= 32 else f"{name[:31]}…"
-    ends = f"{times(value)} ({times(likely.low)} to {times(likely.high)})"
+    ends = f"{times(value)} ({times_between(likely.low, likely.high)})"
     return [
         element(
             "g",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bridge.amounts import times
 from bridge.report.axes import Frame
-from bridge.report.curves import times
 from bridge.report.markup import Markup, element, number, tip
 from packing.choose import Decision
 from packing.planners.repacked import Repacked

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bridge import __version__
+from bridge.amounts import times, times_between
 from bridge.report.candidates import candidates_table
-from bridge.report.curves import duration, load_curves, times
+from bridge.report.curves import duration, load_curves
 from bridge.report.dag_picture import dag_picture, per_second
 from bridge.report.figures import load_sweep, plan_figures
 from bridge.report.markup import Markup, element, joined
@@ -119,7 +120,7 @@ def _verdict(analysis: Analysis) -> str:
     likely = ""
     if decision.chosen.intervals is not None:
         found = decision.chosen.intervals.sustainable_load_factor
-        likely = f" ({times(found.low)} to {times(found.high)})"
+        likely = f" ({times_between(found.low, found.high)})"
     enough = "" if factor >= 1 else " That is less than what is offered: spouts would be held back."
     return (
         f"Chosen: {name}. It carries {times(factor)} the offered load{likely}; what limits it is "
@@ -146,7 +147,7 @@ def _tiles(prediction: Prediction, instances: int, moved: Disruption | None) -> 
         (describe_bytes(prediction.ram_bytes), "RAM"),
     ]
     if prediction.sustainable_load_factor is not None:
-        figures.append((times(prediction.sustainable_load_factor), "of the load offered"))
+        figures.append((times(prediction.sustainable_load_factor), "of the offered load carried"))
     if prediction.throughput_per_s:  # 0 where every bolt emits
         figures.append((per_second(prediction.throughput_per_s), "at the sinks"))
     if when is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from bridge.amounts import times
 from bridge.report.axes import HEIGHT, LEFT, WIDTH, Axis, Frame, around
-from bridge.report.curves import duration, seconds_mark, times
+from bridge.report.curves import duration, seconds_mark, times_mark
 from bridge.report.markup import Markup, element, joined, label, picture, tip
 from bridge.report.moves import moves_caption, moves_curve, weighed_moves
 from packing.choose import Candidate, Decision
@@ -61,7 +62,7 @@ MOVED = _Cost(
     lambda v: f"{v:.0f}" if v == round(v) else "",
 )
 CARRIED = _Goal(
-    "sustainable over offered load", lambda p: p.sustainable_load_factor, times, True, times
+    "sustainable over offered load", lambda p: p.sustainable_load_factor, times_mark, True, times
 )
 LATENCY = _Goal(
     "mean latency",

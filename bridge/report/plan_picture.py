@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bridge.amounts import ranges
 from bridge.report.figures import PlanFigures
 from bridge.report.markup import Markup, element, joined, label, number, picture, shortened, tip
 from bridge.report.palette import CIVIDIS, FULL, step
@@ -36,17 +37,6 @@ class Box:
     def ids(self, plan: Plan) -> str:
         """Ids of the containers, runs of them as `3-7`."""
         return ranges(plan.container_ids[list(self.positions)].tolist())
-
-
-def ranges(ids: Sequence[int]) -> str:
-    """`1-3, 7` for 1, 2, 3, 7."""
-    runs: list[list[int]] = []
-    for this in sorted(ids):
-        if runs and this == runs[-1][1] + 1:
-            runs[-1][1] = this
-        else:
-            runs.append([this, this])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def boxes(plan: Plan, figures: PlanFigures) -> list[Box]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bridge.report.curves import duration, scenario_intervals, times
+from bridge.amounts import times, times_between
+from bridge.comparison import LOST, why_none
+from bridge.report.curves import duration, scenario_intervals
 from bridge.report.dag_picture import per_second
 from bridge.report.markup import Markup, element, joined
 from bridge.report.tables import sentences, table
@@ -22,12 +24,14 @@ def what_if(
     """A table, and what each carries with its interval."""
     base = predict_scenario(AS_IT_IS, analysis.request, analysis.plan)
     rows = [["as it is", *_outcome(base)]]
-    failed = []
+    told = []
     for scenario, outcome in outcomes:
         if isinstance(outcome, Infeasible):
-            failed.append(f"{scenario.title}: no prediction, {outcome}")
+            told.append(f"{scenario.title}: no prediction, {why_none(scenario, outcome)}")
             continue
         rows.append([scenario.title, *_outcome(outcome)])
+        if scenario.lost_containers:
+            told.append(f"{scenario.title}: {LOST}")
     headings = (
         "scenario", "containers", "instances", "cores", "carries", "80 % interval", "bottleneck",
         "at the sinks", "mean", "p99",
@@ -35,7 +39,7 @@ def what_if(
     return joined(
         element("h2", "What if"),
         table(headings, rows, ("scenario", "bottleneck"), 0),
-        sentences(failed),
+        sentences(told),
         element("div", scenario_intervals(base, outcomes), class_="wide"),
     )
 
@@ -46,7 +50,7 @@ def _outcome(outcome: Outcome) -> list[str]:
     likely = ""
     if spread is not None:
         found = spread.sustainable_load_factor
-        likely = f"{found.low:.3g} to {found.high:.3g}"
+        likely = times_between(found.low, found.high)
     return [
         str(p.containers),
         str(outcome.situation.plan.instance_count),

@@ -252,6 +252,7 @@ def test_what_is_impossible_exits_with_two(tmp_path: Path) -> None:
         (("--rate", "nan"), "the rate is nan"),
         (("--rate", "5", "--headroom", "1"), "the headroom is 1.0"),
         (("--rate", "5", "--objective", "joy"), "objective 'joy' does not exist"),
+        (("--rate", "5", "--containers", "0"), "the number of containers is 0"),
         (("--rate", "5", "--containers", "-3"), "the number of containers is -3"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,39 @@ def test_plan_writes_a_plan_file_that_predict_reads(tmp_path: Path) -> None:
     shown = run("predict", SMALL, "--plan", path)
     assert shown.exit_code == 0
     assert chosen["prediction"]["bottleneck"] in " ".join(shown.stdout.split())
+
+
+def test_alike_containers_take_one_line() -> None:
+    workload = DATA / "topologies" / "wordcount-1000.json"
+    (made,) = lines(run("plan", workload, "--planner", "search", "--json"))
+    shown = [
+        line for line in run("plan", workload, "--planner", "search").stdout.splitlines()
+        if line.startswith("  container")
+    ]  # fmt: skip
+    held = Counter(
+        (c["cpu"], *sorted(Counter(i["component"] for i in c["instances"]).items()))
+        for c in made["containers"]
+    )
+    assert len(shown) == len(held) < len(made["containers"]) / 4
+    told = [part for line in shown for part in line.split(":")[0].split(maxsplit=1)[1].split(", ")]
+    ends = [(int(part.split("-")[0]), int(part.split("-")[-1])) for part in told]
+    ids = [this for first, last in ends for this in range(first, last + 1)]
+    assert sorted(ids) == [c["id"] for c in made["containers"]]
+
+
+@pytest.mark.parametrize("command", [("compare",), ("whatif", "--rate", "x1.5"), ("predict",)])
+def test_a_narrow_terminal_cuts_no_figure_off(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name, *options = command
+    shown = run(name, SMALL, *options).stdout
+    assert "…" not in shown
+    assert "carries" in shown
+    monkeypatch.setenv("COLUMNS", "80")
+    assert set(re.findall(r"\d+\.\d\dx", shown)) == set(
+        re.findall(r"\d+\.\d\dx", run(name, SMALL, *options).stdout)
+    )
 
 
 @pytest.mark.parametrize("planner", PACKERS)
@@ -297,7 +332,9 @@ def test_an_update_keeps_survivors_and_tells_what_more_moves_would_gain(tmp_path
 
 def test_updates_that_cannot_be_meant(tmp_path: Path) -> None:
     workload, running = crowded_file(tmp_path)
-    assert "nothing is known to run" in refused("plan", workload, "--parallelism", "idle=5")
+    assert "an update needs the plan that runs" in refused(
+        "plan", workload, "--parallelism", "idle=5"
+    )
     assert "names component 'none'" in refused(
         "plan", workload, "--running", running, "--parallelism", "none=5"
     )

@@ -64,6 +64,8 @@ def test_the_text_says_how_likely_saturation_is(tmp_path: Path) -> None:
     share = predicted(path).intervals.saturating_share  # type: ignore[union-attr]
     told = " ".join(printed.split())
     assert "-open" in told
-    assert f"saturates in {share:.0%} of what may be, where latency has no bound" in told
+    assert (
+        f"spouts are held back with probability {share:.2f}, and latency then has no bound" in told
+    )
     calm = CliRunner().invoke(main, ["predict", str(workload(tmp_path, 100.0))]).output
     assert "open" not in calm and "saturates" not in calm

@@ -264,7 +264,7 @@ def test_changes_together_are_one_scenario(known: Path) -> None:
     assert entry["scenario"] == "rate x2, split time x0.5, count time x0.25"
     refused = run(known, "--rate", "2", "--rate", "3", "--together")
     assert refused.exit_code == 2
-    assert "rate_factor is stated twice, 2 and 3" in refused.output
+    assert "--rate is given twice, 2 and 3" in refused.output
 
 
 def test_a_table_fits_a_terminal(known: Path) -> None:
@@ -283,9 +283,9 @@ def test_a_table_fits_a_terminal(known: Path) -> None:
         (["--parallelism", "split=two"], "--parallelism 'split=two'"),
         (["--faster", "split=0"], "--faster split=0: it must be above 0"),
         (["--faster", "ghost=2"], "names component 'ghost'"),
-        (["--lost", "x"], "--lost 'x' is not the id of a container"),
+        (["--lost", "x"], "--lose 'x' is not the id of a container"),
         (["--lost", "99"], "container 99 is not in the plan"),
-        (["--rate", "-2"], "rate_factor is -2"),
+        (["--rate", "-2"], "--rate '-2' is not a factor above 0"),
     ],
 )
 def test_wrong_changes_are_one_sentence(known: Path, arguments: list[str], words: str) -> None:

@@ -433,6 +433,7 @@ def test_files_that_are_no_certificate_or_token(tmp_path: Path) -> None:
         (("--tls-cert-file", noise, "--tls-key-file", noise), "no PEM certificate"),
         (("--token-file", short), "at least 16"),
         (("--token-file", "/no/such/file"), "No such file"),
+        (("--profiles-dir", "/no/such/folder"), "'/no/such/folder' is no folder; create it"),
     ):
         process = BridgeProcess(f"unix://{tmp_path}/s", arguments)
         assert process.wait() == 3

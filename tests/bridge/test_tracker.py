@@ -294,6 +294,15 @@ def test_whatif_starts_from_the_running_plan() -> None:
     assert found["scenarios"][1]["prediction"]["containers"] == 2
 
 
+def test_predict_tells_of_the_running_plan() -> None:
+    with serving(told()) as (url, _):
+        result = run("predict", where(url).source, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["planner"] == "running"
+    assert found["prediction"]["containers"] == 3
+
+
 def test_what_runs_can_be_updated() -> None:
     with serving(told()) as (url, _):
         result = run("compare", where(url).source, "--parallelism", "count=4", "--json")
@@ -314,6 +323,7 @@ def test_nobody_there_is_exit_code_3() -> None:
     assert result.exit_code == 3
     (line,) = result.stderr.splitlines()
     assert line.startswith("heron-bridge: the Tracker at http://127.0.0.1:")
+    assert line.endswith("Connection refused; check host and port, and that it runs there")
 
 
 @pytest.mark.parametrize(

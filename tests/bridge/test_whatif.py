@@ -68,6 +68,39 @@ def test_rows_are_what_the_scenarios_predict() -> None:
     assert found["scenarios"] == json.loads(json.dumps(expected))
 
 
+def test_a_factor_is_read_as_tables_show_it() -> None:
+    found = answered("whatif", SMALL, "--rate", "2", "--rate", "x2", "--rate", "2x")
+    _, plain, before, behind = found["scenarios"]
+    assert plain == before == behind
+    assert plain["scenario"] == "rate x2"
+
+
+def test_what_is_lost_is_told_with_the_scenario() -> None:
+    large = DATA / "topologies" / "wordcount-50.json"
+    told = " ".join(run("whatif", large, "--lose", "2", "--ram", "0.1").stdout.split())
+    assert "without 2: tuples for instances in lost containers are dropped" in told
+    assert "RAM x0.1: no prediction: container " in told
+
+
+def test_columns_of_a_topology_without_load_are_explained(tmp_path: Path) -> None:
+    path = tmp_path / "words.defn"
+    path.write_bytes(topology_message().SerializeToString())
+    told = " ".join(run("whatif", path, "--containers", "2").stdout.split())
+    assert "cross: share of tuples between containers" in told
+    assert "carries:" not in told
+
+
+def test_the_same_change_twice_is_none_at_once() -> None:
+    for option, one, other in (
+        ("--rate", "2", "3"),
+        ("--faster", "left=2", "left=3"),
+        ("--parallelism", "left=2", "left=3"),
+    ):
+        result = run("whatif", SMALL, option, one, option, other, "--together")
+        assert result.exit_code == 2
+        assert f"heron-bridge: {option} is given twice" in result.stderr
+
+
 def test_all_changes_at_once_are_one_row() -> None:
     found = answered("whatif", SMALL, "--rate", "x2", "--containers", "4", "--together")
     base, both = found["scenarios"]
@@ -121,10 +154,26 @@ def test_pages_are_written_beside_what_is_printed(
     [
         (("whatif", SMALL), "no scenario is given"),
         (("whatif", SMALL, "--lose", "9"), "container 9 is not in the plan"),
-        (("whatif", SMALL, "--rate", "0"), "rate_factor is 0"),
+        (("whatif", SMALL, "--rate", "0"), "--rate '0' is not a factor above 0"),
         (("plan", SMALL, "--planner", "best"), "planner 'best' does not exist"),
         (("plan", SMALL, "--objective", "speed"), "objective 'speed' does not exist"),
         (("plan", "nowhere.json"), "nowhere.json cannot be read"),
+        (("whatif", SMALL, "--rate", "x"), "--rate 'x' is not a factor above 0"),
+        (("whatif", SMALL, "--ram", "inf"), "--ram 'inf' is not a factor above 0"),
+        (("whatif", SMALL, "--faster", "left=inf"), "--faster left=inf: it must be above 0"),
+        (("whatif", SMALL, "--parallelism", "left=0"), "--parallelism left=0: it must be 1"),
+        (("whatif", SMALL, "--parallelism", "left=2,left=3"), "states 'left' twice"),
+        (("whatif", SMALL, "--containers", "0"), "--containers 0: it must be 1 or more"),
+        (("whatif", SMALL, "--lose", "a"), "--lose 'a' is not the id of a container"),
+        (("plan", SMALL, "--parallelism", "left=3"), "an update needs the plan that runs"),
+        (("plan", SMALL, "--containers", "0"), "--containers 0: it must be 1 or more"),
+        (
+            ("plan", SMALL, "--parallelism", "left=3", "--parallelism", "left=4"),
+            "--parallelism is given twice for 'left'",
+        ),
+        (("plan", SMALL.parent), "is a folder; name one file in it"),
+        (("plan", SMALL, "--tracker", "http://h", "--topology", "t"), "this command takes one"),
+        (("compare", SMALL, "--html", "-"), "--html - is no file"),
         (("plan", SMALL, "--html", "/no/such/folder/x.html"), "cannot be written"),
         (("compare", SMALL, SMALL, "--html", "x.html"), "--html is for one topology"),
     ],

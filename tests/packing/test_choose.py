@@ -418,6 +418,16 @@ def test_nobody_has_a_plan() -> None:
     assert message.startswith("no plan satisfies the request: one: too full; two: the planner")
 
 
+def test_what_is_wrong_with_the_request_is_told_once() -> None:
+    wrong = raises(InvalidRequest("the streams form a cycle"))
+    with pytest.raises(Infeasible) as refused:
+        choose(LOADED, {"one": wrong, "two": wrong})
+    assert str(refused.value) == "no plan satisfies the request: the streams form a cycle"
+    full = raises(Infeasible("too full"))
+    with pytest.raises(Infeasible, match="one, three: too full; two: the streams form a cycle"):
+        choose(LOADED, {"one": full, "two": wrong, "three": full})
+
+
 def test_heron_without_a_plan_is_a_candidate_that_says_so() -> None:
     decision = choose(LOADED, heron=HeronPlan(None, "it threw a NullPointerException"))
     assert decision.candidates[0].planner == HERON

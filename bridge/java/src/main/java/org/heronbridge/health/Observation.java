@@ -6,6 +6,7 @@ import com.microsoft.dhalion.core.Symptom;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -332,20 +333,19 @@ final class Observation {
 
   /** Instances that take much longer per tuple than the middle one of the others. */
   private SortedSet<Integer> slowTasks(String component) {
-    SortedSet<Integer> slow = new TreeSet<>();
+    List<InstanceLoad.Builder> timed = new ArrayList<>();
     for (InstanceLoad.Builder load : instances.values()) {
-      List<Double> others = new ArrayList<>();
-      for (InstanceLoad.Builder other : instances.values()) {
-        if (other != load && other.hasServiceS()
-            && component.equals(running.components().get(other.getTaskId()))) {
-          others.add(other.getServiceS());
-        }
+      if (load.hasServiceS() && component.equals(running.components().get(load.getTaskId()))) {
+        timed.add(load);
       }
-      Collections.sort(others);
-      if (load.hasServiceS() && !others.isEmpty()
-          && component.equals(running.components().get(load.getTaskId()))
-          && load.getServiceS() >= SLOW * others.get(others.size() / 2)) {
-        slow.add(load.getTaskId());
+    }
+    timed.sort(Comparator.comparingDouble(InstanceLoad.Builder::getServiceS));
+    int middle = (timed.size() - 1) / 2;
+    SortedSet<Integer> slow = new TreeSet<>();
+    for (int i = 0; i < timed.size() && timed.size() > 1; i++) {
+      InstanceLoad.Builder ofOthers = timed.get(middle < i ? middle : middle + 1);
+      if (timed.get(i).getServiceS() >= SLOW * ofOthers.getServiceS()) {
+        slow.add(timed.get(i).getTaskId());
       }
     }
     return slow;

@@ -7,16 +7,22 @@ import com.microsoft.dhalion.core.Symptom;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import org.heronbridge.wire.AdviseRequest;
+import org.heronbridge.wire.SymptomKind;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
-/** {@code word}, twice, before {@code count}, twice. */
+/** {@code word} before {@code count}, two of each unless a test says otherwise. */
 class ObservationTest {
 
   private static final String HELD_BACK = LoadSensor.HELD_BACK_MS;
   private static final long START = 1_000_007;
 
+  private SimulatedCluster cluster = new SimulatedCluster(2, 2);
   private final List<Measurement> load = new ArrayList<>();
   private final List<Measurement> measurements = new ArrayList<>();
   private final List<Symptom> symptoms = new ArrayList<>();
@@ -41,8 +47,7 @@ class ObservationTest {
   @Test
   void whereStreamManagersTellNothingNobodyKnowsWhatIsOnOffer() throws Exception {
     told("word", "container_1_word_1", "__emit-count/default", 6000, 6000, 6000, 6000);
-    symptoms.add(new Symptom(
-        HeronHealth.COMPONENT_BACK_PRESSURE, Instant.ofEpochSecond(START), List.of("count")));
+    backPressureAtCount();
 
     assertEquals(0, observation().unhinderedPerS());
   }
@@ -73,6 +78,29 @@ class ObservationTest {
     assertEquals(Set.of(), observation().uncounted());
   }
 
+  @ParameterizedTest
+  @CsvSource({"1, 0", "1 1, 0", "1 1.49, 0", "1 1.51, 1", "1 1 1.4 1.51, 1",
+      "1 1.6 1.6, 0", "1 1 1.6 1.6, 2", "3 1 1 1 2, 2"})
+  void anInstanceIsSlowBesideTheMiddleOneOfTheOthers(String timesUs, int slow) throws Exception {
+    String[] times = timesUs.split(" ");
+    cluster = new SimulatedCluster(2, times.length);
+    told("word", "container_1_word_" + task("word"), "__emit-count/default", 600, 600, 600);
+    int i = 0;
+    for (Map.Entry<Integer, String> task : new TreeMap<>(running().components()).entrySet()) {
+      if (task.getValue().equals("count")) {
+        double ns = 1000 * Double.parseDouble(times[i++]);
+        String id = "container_1_count_" + task.getKey();
+        told("count", id, "__execute-count/word/default", 60, 60, 60);
+        told("count", id, "__execute-latency/word/default", ns, ns, ns);
+      }
+    }
+    backPressureAtCount();
+
+    assertEquals(slow, observation().symptoms().stream()
+        .filter(symptom -> symptom.getKind() == SymptomKind.SLOW_INSTANCE)
+        .mapToInt(symptom -> symptom.getTaskIdsCount()).sum());
+  }
+
   @Test
   void anInstanceThatNoLongerRunsIsNotTold() throws Exception {
     told("count", "container_1_count_" + task("count"), "__execute-count/word/default", 600, 600, 600);
@@ -87,13 +115,18 @@ class ObservationTest {
     assertEquals(task("count"), request.getInstances(0).getTaskId());
   }
 
-  private static int task(String component) throws Exception {
+  private void backPressureAtCount() {
+    symptoms.add(new Symptom(
+        HeronHealth.COMPONENT_BACK_PRESSURE, Instant.ofEpochSecond(START), List.of("count")));
+  }
+
+  private int task(String component) throws Exception {
     return running().components().entrySet().stream()
         .filter(task -> task.getValue().equals(component)).findFirst().orElseThrow().getKey();
   }
 
-  private static RunningTopology running() throws Exception {
-    return RunningTopology.read(new SimulatedCluster(2, 2).stateManager(), "WordCount");
+  private RunningTopology running() throws Exception {
+    return RunningTopology.read(cluster.stateManager(), "WordCount");
   }
 
   private Observation observation() throws Exception {

@@ -128,7 +128,9 @@ def detect_flavour(heron: HeronInstallation, values: dict[str, object]) -> str:
         found = {
             flavour
             for flavour in JAR_NAMES
-            if str(values.get("heron.class.packing.algorithm")).startswith(flavour + ".")
+            for keys in FALLBACK_KEYS.items()  # what is set, or was before `enable`
+            for key in keys
+            if str(values.get(key)).startswith(flavour + ".")
         }
     if len(found) != 1:
         raise InstallationError(

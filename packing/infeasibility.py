@@ -19,7 +19,7 @@ from packing.constraints import Constraints
 from packing.container_size import MAX_INSTANCES_KEY, SIZE_KEYS, resized, smallest_size, stated
 from packing.planners.placement import resource_row, stated_sizes
 from packing.request import Request
-from packing.resources import describe_bytes
+from packing.resources import counted, describe_bytes
 
 KEYS = (*SIZE_KEYS, MAX_INSTANCES_KEY)
 """What states each of `RESOURCES`."""
@@ -57,7 +57,7 @@ class Shortage:
 
     def __str__(self) -> str:
         """A sentence for the person who asked."""
-        these = f"{_counted(self.containers, 'container')} of {self.container}"
+        these = f"{counted(self.containers, 'container')} of {self.container}"
         hold = "holds" if self.containers == 1 else "hold"
         held = f"{self.holds_at_most} of {self.instances} instances"
         if self.holds_at_most >= self.instances:
@@ -71,7 +71,7 @@ class Shortage:
             says += f": {_listed(self.binding)} {verb}"
         ways = []
         if self.more_containers is not None:
-            ways.append(f"{_counted(self.more_containers, 'container')} of that size")
+            ways.append(f"{counted(self.more_containers, 'container')} of that size")
         if self.larger:
             sizes = _listed([stated(key, value) for key, value in self.larger.items()])
             ways.append(f"{self.containers} with {sizes}")
@@ -356,16 +356,12 @@ def _described(constraints: Constraints) -> str:
             padded.append(f"{describe_bytes(kept)} {name}")
     size = f"{_listed(parts)} ({_listed(padded)} of it padding)" if parts else "any size"
     if constraints.max_instances is not None:
-        size += f" and at most {_counted(constraints.max_instances, 'instance')}"
+        size += f" and at most {counted(constraints.max_instances, 'instance')}"
     return size
 
 
 def _cores(amount: float) -> str:
     return f"{amount:g} {'core' if amount == 1 else 'cores'}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _listed(parts: Sequence[str]) -> str:

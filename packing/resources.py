@@ -48,6 +48,11 @@ class Resources:
         return Resources(self.cpu_cores * count, self.ram_bytes * count, self.disk_bytes * count)
 
 
+def counted(count: int, what: str) -> str:
+    """`1 container`, `2 containers`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def describe_bytes(amount_bytes: float) -> str:
     """`1536 MiB` or `13.5 GiB` for people; whole bytes below a MiB."""
     if abs(amount_bytes) >= 10 * GIB:

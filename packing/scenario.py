@@ -31,7 +31,7 @@ from packing.profile import (
     stream_key,
 )
 from packing.request import Request
-from packing.resources import MAX_BYTES, MAX_CORES, Resources, describe_bytes
+from packing.resources import MAX_BYTES, MAX_CORES, Resources, counted, describe_bytes
 from packing.topology import Grouping, Kind, Stream, Topology
 from packing.validation import violations
 
@@ -105,7 +105,7 @@ class Scenario:
             found.append(f"rate x{self.rate_factor:g}")
         found += [f"{name}={count}" for name, count in self.parallelism.items()]
         if self.container_count is not None:
-            found.append(f"{self.container_count} containers")
+            found.append(counted(self.container_count, "container"))
         if self.container_cpu_factor != 1.0:
             found.append(f"cores x{self.container_cpu_factor:g}")
         if self.container_ram_factor != 1.0:

@@ -16,7 +16,7 @@ from packing.constraints import MAX_INT, MIN_INSTANCE_RAM_BYTES
 from packing.disruption import survivors
 from packing.plan import Plan
 from packing.request import Request
-from packing.resources import describe_bytes
+from packing.resources import counted, describe_bytes
 
 # Plans are computed in double precision; a millionth of a core is nobody's quota.
 CPU_TOLERANCE_CORES = 1e-6
@@ -364,7 +364,7 @@ def _container_count(plan: Plan, request: Request) -> list[Violation]:
     return [
         Violation(
             Rule.CONTAINER_COUNT,
-            f"the plan has {plan.container_count} containers, {wanted} were asked for",
+            f"the plan has {counted(plan.container_count, 'container')}, {wanted} were asked for",
         )
     ]
 

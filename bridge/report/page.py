@@ -23,7 +23,7 @@ from packing.disruption import Disruption
 from packing.errors import Infeasible
 from packing.model import Prediction
 from packing.request import Request
-from packing.resources import describe_bytes
+from packing.resources import counted, describe_bytes
 from packing.scenario import Outcome, Scenario
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _update(request: Request) -> Markup | None:
         return None
     changes = [f"{name} {delta:+d}" for name, delta in request.deltas.items() if delta]
     if request.container_count is not None:
-        changes.append(f"{request.container_count} containers")
+        changes.append(counted(request.container_count, "container"))
     return element("p", f"An update of what runs: {', '.join(changes) or 'no change'}.")
 
 

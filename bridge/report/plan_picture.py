@@ -13,6 +13,7 @@ from bridge.report.markup import Markup, element, joined, label, number, picture
 from bridge.report.palette import CIVIDIS, FULL, step
 from bridge.report.tables import table
 from packing.plan import Plan
+from packing.resources import counted
 
 MOST_IN_DETAIL = 160
 """Instances in boxes that are drawn; beyond that a square with a code stands for one."""
@@ -90,7 +91,10 @@ def plan_picture(plan: Plan, figures: PlanFigures) -> Markup:
     known = figures.instance_utilisation is not None
     in_detail = sum(len(box.members) for box in found) <= MOST_IN_DETAIL
     several = sum(len(box.positions) > 1 for box in found)
-    told = f"{plan.container_count} containers with {plan.instance_count} instances"
+    told = (
+        f"{counted(plan.container_count, 'container')} with "
+        f"{counted(plan.instance_count, 'instance')}"
+    )
     if several:
         told += f"; alike containers are drawn once, which leaves {len(found)} boxes"
     if len(found) > len(drawn):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from packing.bounds.request_bounds import Bounds, Gaps
 from packing.disruption import Disruption
 from packing.model import Prediction
+from packing.resources import counted
 
 SAME = 5e-4
 """Differences that the figures shown do not show."""
@@ -25,7 +26,7 @@ def against_bounds(
 def _traffic(prediction: Prediction, bounds: Bounds, gap: Gaps) -> list[str]:
     if prediction.traffic_tuples_per_s <= 0 or (gap.cross_fraction > 0 >= bounds.cross_fraction):
         return []
-    size = f"{_containers_of(prediction.containers)} of this size"
+    size = f"{counted(prediction.containers, 'container')} of this size"
     shown = f"cross traffic {prediction.cross_fraction:.1%}"
     if gap.cross_fraction < SAME:
         return [f"{shown}, the least possible with {size}"]
@@ -51,7 +52,7 @@ def _containers(prediction: Prediction, bounds: Bounds, gap: Gaps) -> list[str]:
         return []
     fewest = int(bounds.containers.value)
     return [
-        f"{_containers_of(prediction.containers)}, at least {fewest} of this size are needed "
+        f"{counted(prediction.containers, 'container')}, at least {fewest} of this size are needed "
         f"({bounds.containers.how})"
     ]
 
@@ -64,7 +65,3 @@ def _disturbed(bounds: Bounds, gap: Gaps, disruption: Disruption | None) -> list
         f"{fewest + gap.disturbed_instances} running instances stop or move; at least {fewest} "
         f"must ({bounds.disturbed_instances.how})"
     ]
-
-
-def _containers_of(count: int) -> str:
-    return f"{count} container" if count == 1 else f"{count} containers"

@@ -8,6 +8,7 @@ import numpy as np
 
 from packing.errors import Infeasible
 from packing.planners.placement import Placement
+from packing.resources import counted
 
 
 def reach_count(placement: Placement, count: int) -> None:
@@ -39,7 +40,7 @@ def close_highest(placement: Placement, count: int) -> None:
                     name = placement.request.topology.names[component]
                     raise Infeasible(
                         f"container {placement.ids[last]} cannot be given up for "
-                        f"{count} containers: an instance of {name!r} fits nowhere else"
+                        f"{counted(count, 'container')}: an instance of {name!r} fits nowhere else"
                     )
                 held = np.where(room > 0, placement.instances_held[:last], -1)
                 placement.move(component, last, int(np.argmax(held)))

@@ -15,6 +15,7 @@ from packing.plan import Plan
 from packing.planners.repacked import Repacked, Step
 from packing.planners.repacking_problem import RequestedRepack, Room
 from packing.request import Request
+from packing.resources import counted
 from packing.search.budget import DEFAULT_BUDGET, Budget
 from packing.search.repack import (
     Judge,
@@ -299,6 +300,6 @@ def _no_room(request: Request, containers: int) -> Infeasible:
     stated = "" if limit is None else f" and topology.container.max.instances of {limit}"
     what = f"{starting} more instances" if starting else "the instances that have to move"
     return Infeasible(
-        f"{what} do not fit into {containers} containers within the containers' size{stated}; "
-        "ask for more containers or state a larger size"
+        f"{what} do not fit into {counted(containers, 'container')} within the containers' "
+        f"size{stated}; ask for more containers or state a larger size"
     )

@@ -233,6 +233,8 @@ def test_the_configured_class_tells_the_flavour_when_no_jar_does(
 ) -> None:
     (heron.home / "lib" / "packing" / "heron-packing.jar").unlink()
     assert installation.detect_flavour(heron, values(heron)) == "org.apache.heron"
+    enable(heron)
+    assert not enable(heron).changed
     with pytest.raises(InstallationError, match="--flavour"):
         installation.detect_flavour(heron, {})
 

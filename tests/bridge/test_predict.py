@@ -236,7 +236,7 @@ def test_every_change_is_a_scenario(known: Path) -> None:
     )  # fmt: skip
     titles = [entry["scenario"] for entry in found["scenarios"]]
     assert titles == [
-        "rate x2", "rate x3", "split=6, count=4", "1 containers", "cores x2", "split time x0.5",
+        "rate x2", "rate x3", "split=6, count=4", "1 container", "cores x2", "split time x0.5",
         "without 2",
     ]  # fmt: skip
     base = found["prediction"]["sustainable_load_factor"]

@@ -105,7 +105,7 @@ def test_many_plans_under_many_scenarios_in_one_call() -> None:
         for i in (0, 1)
         for title in (
             "now", "rate x2", "split=6", "split time x0.5",
-            "1 containers, cores x2, RAM x2", "without 2",
+            "1 container, cores x2, RAM x2", "without 2",
         )
     ]  # fmt: skip
     now, doubled, wider, faster, together, lost = (o.prediction for o in response.outcomes[:6])

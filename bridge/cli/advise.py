@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bridge.advising import advice_to_json
 from bridge.advising import advise as advise_about
+from bridge.cli.goal_options import objective_option
 from bridge.cli.plan import print_containers
 from bridge.cli.progress import progress
 from bridge.cli.source import one_source
@@ -70,7 +71,7 @@ STEPS = 12
     metavar="PLAN",
     help="A plan file: what runs now, and is to be updated.",
 )
-@click.option("--objective", default="", metavar="NAME", help="Which plan is best of those found.")
+@objective_option
 @click.option(
     "--costs",
     type=click.Choice(["included", "added"]),

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from bridge.cli.terminal import completing
 from bridge.comparison import Wanted
 from packing.goal import Goal
-from packing.objective import HEADROOM, PROBABILITY, Enough, check_objective
+from packing.objective import HEADROOM, OBJECTIVES, PROBABILITY, Enough, check_objective
 from packing.search.budget import BUDGETS, check_effort
 
 
@@ -40,13 +41,15 @@ def goal_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_wanted
 
 
+objective_option = click.option(
+    "--objective",
+    default="",
+    metavar="NAME",
+    shell_complete=completing(lambda: OBJECTIVES),
+    help="What is best: throughput, latency, cost, balanced (default) or traffic.",
+)
 _OPTIONS = (
-    click.option(
-        "--objective",
-        default="",
-        metavar="NAME",
-        help="throughput, latency, cost, balanced (default) or traffic.",
-    ),
+    objective_option,
     click.option(
         "--headroom",
         default=HEADROOM,
@@ -65,6 +68,7 @@ _OPTIONS = (
         "--effort",
         default="",
         metavar="NAME",
+        shell_complete=completing(lambda: BUDGETS),
         help="quick, default or thorough: how much the search works.",
     ),
     click.option(

@@ -15,7 +15,7 @@ from bridge.cli.goal_options import goal_options
 from bridge.cli.html import html_option, write_page
 from bridge.cli.progress import progress
 from bridge.cli.source import one_source
-from bridge.cli.terminal import json_option, profile_option, sentences
+from bridge.cli.terminal import completing, json_option, profile_option, sentences
 from bridge.cli.update_options import update_options
 from bridge.comparison import Update, Wanted, request_for
 from bridge.plan_file import plan_to_json
@@ -30,19 +30,13 @@ STEPS = 16
 """About so many answers of a Tracker and plans of planners."""
 
 
-def _planner_names(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[str]:
-    return [name for name in installed_planners() if name.startswith(incomplete)]
-
-
 @click.command()
 @click.option(
     "--planner",
     default="",
     metavar="NAME",
     help="This planner's plan, not the best.",
-    shell_complete=_planner_names,
+    shell_complete=completing(installed_planners),
 )
 @profile_option
 @html_option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ from packing.errors import PackingError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+ShellComplete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 EXIT_FAILED = 1
 """Exit code when the result is there and cannot be written, or nobody reads on."""
@@ -85,6 +86,15 @@ def milliseconds(seconds: float) -> str:
     """Two digits below 10 ms and from 10,000 s on, else whole ones."""
     whole = 0.01 <= seconds < 10_000
     return f"{1000 * seconds:.0f}" if whole else f"{1000 * seconds:.2g}"
+
+
+def completing(names: Callable[[], Iterable[str]]) -> ShellComplete:
+    """Lets a shell complete one of the names, which are looked up only then."""
+
+    def complete(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+        return [name for name in names() if name.startswith(begun)]
+
+    return complete
 
 
 def profile_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -264,6 +264,8 @@ def test_commands_options_and_planners_complete() -> None:
     assert completed("pl") == ["plan"]
     assert completed("whatif", "--par") == ["--parallelism"]
     assert completed("plan", "--planner", "round") == ["round_robin"]
+    assert completed("advise", "--objective", "t") == ["throughput", "traffic"]
+    assert completed("compare", "--effort", "t") == ["thorough"]
     assert set(completed("")) == set(COMMANDS)
 
 

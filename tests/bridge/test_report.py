@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.amounts import ranges
 from bridge.analysis import Analysis, analyse
 from bridge.comparison import Update, Wanted
 from bridge.report import embedded
@@ -22,7 +23,7 @@ from bridge.report.figures import load_sweep, plan_figures
 from bridge.report.markup import Markup, element, joined
 from bridge.report.palette import CIVIDIS, step
 from bridge.report.pareto import undominated
-from bridge.report.plan_picture import MOST_IN_DETAIL, boxes, ranges
+from bridge.report.plan_picture import MOST_IN_DETAIL, boxes
 from bridge.workload import Workload, load_workload
 from packing.constraints import MIN_INSTANCE_RAM_BYTES
 from packing.goal import Goal

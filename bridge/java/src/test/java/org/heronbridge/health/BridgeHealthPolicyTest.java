@@ -19,6 +19,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -740,6 +741,31 @@ class BridgeHealthPolicyTest {
     assertEquals(Duration.ofSeconds(1), policy.getDelay());
     elapsedNs.addAndGet(Duration.ofSeconds(2).toNanos());
     assertEquals(Duration.ZERO, policy.getDelay());
+  }
+
+  @Test
+  void twoPoliciesInOneJvmDoNotMeet() throws Exception {
+    cluster.offeredPerS = minute -> 4000;
+    try (PolicyRun other = new PolicyRun();
+        AdvisingBridge bridge = AdvisingBridge.start(new SizingAdvice(other.cluster))) {
+      other.cluster.offeredPerS = minute -> 8000;
+      other.settings.put("heron.packing.bridge.address", bridge.address());
+      other.settings.put("heron.health.bridge.mode", "shadow");
+      FutureTask<Void> meanwhile = new FutureTask<>(() -> {
+        other.drive(60);
+        return null;
+      });
+      new Thread(meanwhile).start();
+
+      List<AdviseRequest> requests = run(60, new SizingAdvice(cluster));
+      meanwhile.get();
+
+      assertEquals(List.of(5), cluster.sizes);
+      assertEquals(List.of(), other.cluster.sizes);
+      assertEquals(1, requests.size());
+      assertTrue(bridge.requests.size() > 10);
+      assertEquals(List.of(), other.announced);
+    }
   }
 
   @Test

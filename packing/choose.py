@@ -329,6 +329,9 @@ def _reasons(
             f"{moved.restarted_instances} of {moved.survivors} surviving instances restart, "
             f"{moved.started_instances} start, {moved.stopped_instances} stop"
         )
+        gentlest = next((c for c in ranked if not c.restarts), None)
+        if moved.restarted_instances and gentlest is not None:
+            reasons.append(_without_restarts(gentlest, ranking, goal.enough))
     if chosen.repacked is not None:
         reasons.append(chosen.repacked.reason)
     reasons += [f"it does not keep to a preference: {v.message}" for v in chosen.violations]
@@ -338,6 +341,18 @@ def _reasons(
         if len({v.rule for v in other.violations}) > len({v.rule for v in chosen.violations}):
             reasons.append(f"{other.planner} ranks lower because {other.violations[0].message}")
     return reasons
+
+
+def _without_restarts(gentlest: Candidate, ranking: Ranking, enough: Enough) -> str:
+    """What there is for whoever wants no survivor restarted."""
+    told = f"{gentlest.planner} is the best that restarts none"
+    assured = ranking.assured(gentlest)
+    if assured is None:
+        return told
+    return (
+        f"{told}: it carries {gentlest.sustained:.2f} times the offered load, about {assured:.2f} "
+        f"or more with probability {enough.probability:g}"
+    )
 
 
 def _carries(chosen: Candidate, base: Candidate) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bridge.amounts import times
 from bridge.cli.terminal import milliseconds, plain_table, print_table
-from packing.choose import Candidate, Decision
+from packing.choose import LARGER, Candidate, Decision
 from packing.planners.repacked import Repacked
 from packing.resources import GIB
 
@@ -112,7 +112,10 @@ def candidate_table(title: str, candidates: Sequence[Candidate], chosen: str, wi
     for heading in LEAST_OF_ALL:
         if max(map(len, names)) + GAP + sum(wide.values()) > width:
             wide.pop(heading, None)
-    told = "; ".join(f"{name}: {what}" for name, what in EXPLANATIONS.items() if name in wide)
+    explained = {name: what for name, what in EXPLANATIONS.items() if name in wide}
+    if any(c.planner.endswith(LARGER) for c in candidates):
+        explained[LARGER] = "with more cores in each container"
+    told = "; ".join(f"{name}: {what}" for name, what in explained.items())
     table = plain_table(title, f"* chosen. {told}")
     table.add_column("planner", no_wrap=True)
     for heading in wide:

@@ -7,7 +7,7 @@ from bridge.report.curves import duration
 from bridge.report.markup import Markup, element, joined
 from bridge.report.pareto import unbeaten
 from bridge.report.tables import sentences, table
-from packing.choose import Candidate, Decision
+from packing.choose import LARGER, Candidate, Decision
 from packing.model import Prediction
 from packing.resources import describe_bytes
 
@@ -41,6 +41,9 @@ def candidates_table(decision: Decision) -> Markup:
     failures = [
         f"{c.planner} has no usable plan: {c.failure}" for c in decision.candidates if not c.usable
     ]
+    told = [EXPLANATIONS[HEADINGS[i]] for i in shown if HEADINGS[i] in EXPLANATIONS]
+    if any(name.endswith(LARGER) for name in names):
+        told.append(f"{LARGER}: with more cores in each container.")
     return joined(
         table(
             ["", "planner", *(HEADINGS[i] for i in shown)],
@@ -51,11 +54,7 @@ def candidates_table(decision: Decision) -> Markup:
             ("planner", *TEXT_HEADINGS),
             names.index(chosen),
         ),
-        element(
-            "p",
-            " ".join(EXPLANATIONS[HEADINGS[i]] for i in shown if HEADINGS[i] in EXPLANATIONS),
-            class_="soft",
-        ),
+        element("p", " ".join(told), class_="soft"),
         sentences(failures),
     )
 

@@ -114,7 +114,7 @@ def _verdict(analysis: Analysis) -> str:
     factor = prediction.sustainable_load_factor
     if factor is None:
         return (
-            f"Chosen: {name}, the best of {len(decision.candidates)} plans. What it carries: "
+            f"Chosen: {name}, the best of {len(decision.candidates)} plans. What it carries is "
             f"{prediction.bottleneck}."
         )
     likely = ""

@@ -62,7 +62,7 @@ MOVED = _Cost(
     lambda v: f"{v:.0f}" if v == round(v) else "",
 )
 CARRIED = _Goal(
-    "sustainable over offered load", lambda p: p.sustainable_load_factor, times_mark, True, times
+    "sustainable over offered load", lambda p: p.sustainable_load_factor, times, True, times_mark
 )
 LATENCY = _Goal(
     "mean latency",
@@ -72,8 +72,8 @@ LATENCY = _Goal(
     seconds_mark,
 )
 CROSS = _Goal(
-    "tuples between containers", lambda p: p.cross_fraction, lambda v: f"{v:.3g}", False,
-    lambda v: f"{v:.3g}",
+    "share of tuples between containers", lambda p: p.cross_fraction, lambda v: f"{v:.1%}", False,
+    lambda v: f"{100 * v:.3g}%",
 )  # fmt: skip
 
 

@@ -370,7 +370,13 @@ def test_a_restart_is_worth_five_per_cent_more_load(cores: float, better: str) -
     keeps = sized({1: ["spout", "spout"], 2: ["b1", "b1", "b1"]}, [0.5, 0.5])
     # Two thirds of it in a container of 0.34 or 0.5: 0.6375 or 0.9375 of the load.
     moves = sized({1: ["spout", "b1"], 2: ["spout", "b1", "b1"]}, [0.5, cores])
-    assert prefers("balanced", {"keeps": keeps, "moves": moves}, request) == better
+    decision = choose(request, {"keeps": lambda _: keeps, "moves": lambda _: moves})
+    assert decision.chosen.planner == better
+    # Whoever wants no restart is told what that would carry.
+    (keeping,) = [c for c in decision.candidates if c.planner == "keeps"]
+    told = [r for r in decision.reasons if r.startswith("keeps is the best that restarts none: ")]
+    assert bool(told) == (better == "moves")
+    assert all(f"carries {keeping.sustained:.2f} times the offered load" in r for r in told)
 
 
 def test_equals_keep_the_order_of_asking() -> None:

@@ -112,7 +112,7 @@ def advise(
     try:
         found = sizing.smallest()
     except NoParallelismHelps as error:
-        return _impossible(sizing, error, objective, load_factors)
+        return impossible_advice(sizing, error, objective, load_factors)
     done("smallest parallelism")
     chosen, candidates = _chosen(found, planners, objective, clock, budget)
     done("plans")
@@ -206,11 +206,14 @@ def _step_of(trial: Trial, factor: float) -> LoadStep:
     )
 
 
-def _impossible(
-    sizing: Sizing, error: NoParallelismHelps, objective: str, load_factors: Sequence[float]
+def impossible_advice(
+    sizing: Sizing, error: Infeasible, objective: str, load_factors: Sequence[float]
 ) -> Advice:
-    # Without a factor it is not the load that is too high.
-    highest = highest_rate(sizing, error.factor) if math.isfinite(error.factor) else None
+    """Why there is no plan, as advice."""
+    highest = None
+    if isinstance(error, NoParallelismHelps) and math.isfinite(error.factor):
+        # Without a factor it is not the load that is too high.
+        highest = highest_rate(sizing, error.factor)
     reasons = [str(error)]
     if highest:
         reasons.append(f"at most {highest:,.0f} tuples/s are possible with the headroom asked for")

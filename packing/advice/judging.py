@@ -66,10 +66,7 @@ class Judge:
         self.slow_limits = not self._holds_with_slow(self.now)
         self.trouble = bool({s.kind for s in observation.symptoms} - harmless) or self.slow_limits
         """Whether something is wrong that more capacity, or less of a cause, could clear."""
-        self.too_weak = not (
-            self.now.carried >= 1 - ROUNDING and self.now.delivered >= 1 - ROUNDING
-        )
-        self.too_weak |= not self.now.in_time or not self.now.likely
+        self.too_weak = _is_too_weak(self.now)
 
     def actions(self) -> list[Action]:
         """Every candidate; the same change once."""
@@ -165,10 +162,13 @@ class Judge:
             return self._impossible(kind, description, parallelism, str(error))
         if trial.candidate.plan is None or not trial.candidate.usable:
             return self._impossible(kind, description, parallelism, trial.candidate.failure)
-        holds = trial.holds and self._holds_with_slow(trial)
-        reasons = [_carries(trial, "with it the topology", SHRINKING_MARGIN if shrinks else 1.0)]
-        if not holds:
-            reasons.append("refused: it is not predicted to carry the load with the headroom")
+        # A latency may fall with the load: it has to be kept at this one as well.
+        at_load = self._at_load(trial.candidate.plan, trial.request)
+        missing = self._missing(trial) or self._missing(at_load)
+        holds = not missing
+        reasons = [_carries(at_load, "with it the topology")]
+        if missing:
+            reasons.append(f"refused: {missing}")
         elif shrinks and self.trouble:
             holds = False
             reasons.append("refused: nothing is taken away while something is wrong")
@@ -187,7 +187,6 @@ class Judge:
                 "refused: the running plan is predicted to carry the load, so more instances are "
                 "not what is missing"
             )
-        at_load = self._at_load(trial.candidate.plan, trial.request)
         return self._action(
             kind, description, at_load, tuple(reasons), holds, plan=trial.candidate.plan
         )
@@ -214,16 +213,16 @@ class Judge:
         plan = trial.candidate.plan
         if plan is None or not trial.candidate.usable or plan.container_count == running:
             return
-        clears = trial.holds and self._holds_with_slow(trial)
+        missing = self._missing(trial)
         reasons = [_carries(trial, "with it the topology")]
-        if not clears:
-            reasons.append("refused: it is not predicted to carry the load with the headroom")
+        if missing:
+            reasons.append(f"refused: {missing}")
         yield self._action(
             ActionKind.CHANGE_CONTAINERS,
             f"spread over {plan.container_count} containers instead of {running}",
             trial,
             tuple(reasons),
-            clears,
+            not missing,
             plan=plan,
         )
 
@@ -281,7 +280,7 @@ class Judge:
         """Something that may make a slow instance as fast as its siblings."""
         after = trial or self.now
         others = [t for t in self.slow if t != task]
-        enough = after.carried >= 1 - ROUNDING and self._holds_with_slow(after, others)
+        enough = not _is_too_weak(after) and self._holds_with_slow(after, others)
         probability = helps * (1.0 if enough else 0.0)
         reasons = [
             _carries(after, "with that instance as fast as its siblings the topology"),
@@ -303,6 +302,30 @@ class Judge:
             container=container,
         )
         return replace(action, probability=probability)
+
+    def _missing(self, trial: Trial) -> str:
+        """What a plan lacks of all that is asked for; empty if it lacks nothing."""
+        goal = trial.goal
+        if not trial.carries:
+            more = goal.rate_per_s / self.goal.rate_per_s - 1.0
+            and_more = f" and {more:.0%} more" if more > ROUNDING else ""
+            return f"it is not predicted to carry the load with the headroom{and_more}"
+        if not trial.let_through:
+            return "the limit of pending tuples (topology.max.spout.pending) would hold spouts back"
+        if not trial.in_time:
+            assert goal.latency_p99_limit_s is not None
+            return (
+                f"its latency would be {1000 * trial.latency_p99_s:.3g} ms (99th percentile), at "
+                f"most {1000 * goal.latency_p99_limit_s:.3g} are asked for"
+            )
+        if not trial.likely:
+            return (
+                f"it carries the load with probability {trial.probability:.2f} only, "
+                f"{goal.demanded_probability:g} is asked for"
+            )
+        if not self._holds_with_slow(trial):
+            return "an instance that is slow limits all others"
+        return ""
 
     def _holds_with_slow(self, trial: Trial, slow: Sequence[int] | None = None) -> bool:
         """Whether slow instances that stay slow keep up, with what they get in a plan.
@@ -413,16 +436,21 @@ class Judge:
         return action
 
 
+def _is_too_weak(trial: Trial) -> bool:
+    """Whether a plan does not do what is asked for even without headroom."""
+    enough = trial.carried >= 1 - ROUNDING and trial.delivered >= 1 - ROUNDING
+    return not (enough and trial.in_time and trial.likely)
+
+
 def _refused(action: Action, why: str) -> Action:
     return replace(action, clears=False, reasons=(*action.reasons, f"refused: {why}"))
 
 
-def _carries(trial: Trial, what: str, margin: float = 1.0) -> str:
+def _carries(trial: Trial, what: str) -> str:
     if not trial.candidate.usable:
         return f"{what} cannot run: {trial.candidate.failure}"
     prediction = trial.candidate.prediction
     assert prediction is not None
-    carried = trial.carried * margin
-    factor = "any load" if math.isinf(carried) else f"{carried:.2f} times the load"
+    factor = "any load" if math.isinf(trial.carried) else f"{trial.carried:.2f} times the load"
     limit = f" ({prediction.bottleneck})" if prediction.bottleneck else ""
     return f"{what} is predicted to carry {factor}{limit}"

@@ -132,7 +132,8 @@ def observed_profile(
 
     Rates of bolts tell how many tuples reach them per tuple of the spouts; where that differs from
     what the profile says, the selectivities of the streams into them are scaled. Times per tuple of
-    single instances count where none is stated for their component: as their median. Rates of all
+    single instances count where none is stated for their component: as the median of those that
+    are not slow. Rates of all
     readers of a FIELDS stream are its shares, unless its keys are known.
     """
     origin = dict(profile.origin)
@@ -163,7 +164,10 @@ def observed_profile(
 def _of_instances(plan: Plan, observation: Observation) -> dict[str, float]:
     names = dict(zip(plan.task_id.tolist(), plan.component.tolist(), strict=True))
     found: dict[str, list[float]] = {}
+    slow = observation.slowness(plan)
     for task, service_s in observation.instance_service_s.items():
+        if task in slow:
+            continue
         found.setdefault(plan.components[names[task]], []).append(service_s)
     return {name: median(values) for name, values in found.items()}
 
@@ -174,16 +178,27 @@ def _selectivities(
     """Of streams into bolts that got more or fewer tuples than the profile says."""
     if observation.offered_rate(running) is None or profile.input_selectivity:
         return {}
-    predicted = flows(running, profile).input_per_s
-    ratio = {}
-    for v, component in enumerate(running.components):
-        observed = observation.tuples_per_s.get(component.name)
-        if component.kind is Kind.BOLT and observed and predicted[v] > 0:
-            ratio[component.name] = observed / float(predicted[v])
+    rates = flows(running, profile)
+    predicted = dict(zip(running.names, rates.input_per_s.tolist(), strict=True))
+    seen = {
+        c.name: observation.tuples_per_s.get(c.name, 0.0) / predicted[c.name]
+        for c in running.components
+        if c.kind is Kind.BOLT and predicted[c.name] > 0
+    }
+    seen = {name: ratio for name, ratio in seen.items() if ratio > 0}
+    ratio = dict.fromkeys(running.names, 1.0) | seen
+    for _ in running.components:
+        # What was not observed gets as much more or less as those before it.
+        arriving = dict.fromkeys(running.names, 0.0)
+        for stream, rate in zip(running.streams, rates.stream_per_s.tolist(), strict=True):
+            arriving[stream.target] += rate * ratio[stream.source]
+        for c in running.components:
+            if c.kind is Kind.BOLT and c.name not in seen and predicted[c.name] > 0:
+                ratio[c.name] = arriving[c.name] / predicted[c.name]
     found = {}
     for stream in running.streams:
-        scale = ratio.get(stream.target, 1.0) / ratio.get(stream.source, 1.0)
-        if abs(scale - 1.0) > 1e-9:
+        scale = ratio[stream.target] / ratio[stream.source]
+        if stream.target in seen and abs(scale - 1.0) > 1e-9:
             key = stream_key(stream)
             found[key] = profile.selectivity.get(key, 1.0) * scale
     return found

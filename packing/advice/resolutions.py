@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packing.advice.actions import Action, ActionKind, PastAction, Timing
-from packing.advice.advice import Advice, advise
+from packing.advice.advice import Advice, advise, impossible_advice
 from packing.advice.back_pressure import explained
 from packing.advice.judging import Judge
 from packing.advice.observation import Observation, SymptomKind, observed_profile
 from packing.advice.offered import declared_rate
 from packing.advice.rate_goal import RateGoal
-from packing.errors import InvalidRequest
+from packing.advice.sizing import Sizing
+from packing.errors import Infeasible, InvalidRequest
 from packing.planners import BUILT_IN, Planner
 from packing.request import Request
 from packing.search.budget import DEFAULT_BUDGET, Budget
@@ -55,12 +56,18 @@ def observed_rate(stated_per_s: float, request: Request, observation: Observatio
     if request.current is not None:
         running = running.with_parallelism(request.current.parallelism)
     observed = observation.offered_rate(running)
-    if observed is None or observed.low_per_s == 0:
+    if observed is None:
         raise InvalidRequest(
-            "no rate was stated and none was observed; state the tuples per second over all "
-            "instances of the spouts, or what every spout was observed to emit"
+            "no rate was stated, and not every spout was observed; state the tuples per second "
+            "over all instances of the spouts, or what every spout was observed to emit"
         )
-    return observed.estimate(declared_rate(running, request.profile))
+    rate_per_s = observed.estimate(declared_rate(running, request.profile))
+    if not rate_per_s:
+        raise InvalidRequest(
+            "no rate was stated, and the spouts were observed to emit 0 tuples/s, from which "
+            "nothing follows; state the tuples per second over all instances of the spouts"
+        )
+    return rate_per_s
 
 
 def resolve(  # noqa: PLR0917 - what is known, and how it is answered
@@ -78,8 +85,9 @@ def resolve(  # noqa: PLR0917 - what is known, and how it is answered
 ) -> Resolutions:
     """Judge every candidate resolution for the running plan at the goal's rate.
 
-    `request` has the running plan as `current`, and no changes of it. Raises InvalidRequest as
-    `advise` does, and for observations of what does not run.
+    `request` has the running plan as `current`, and no changes of it. Where instances of the
+    advised parallelism find no place, the advice says so as one that is impossible. Raises
+    InvalidRequest as `advise` does, and for observations of what does not run.
     """
     current = request.current
     if current is None:
@@ -88,9 +96,13 @@ def resolve(  # noqa: PLR0917 - what is known, and how it is answered
     profile = observed_profile(request.profile, request.topology, current, observation)
     request = replace(request, profile=profile, deltas={}, container_count=None)
     request = explained(request, goal, observation)
-    advice = advise(
-        request, goal, planners, objective, clock, load_factors=load_factors, budget=budget
-    )
+    try:
+        advice = advise(
+            request, goal, planners, objective, clock, load_factors=load_factors, budget=budget
+        )
+    except Infeasible as error:
+        # What needs no other parallelism can be judged all the same.
+        advice = impossible_advice(Sizing(request, goal), error, objective, ())
     judge_all = Judge(request, goal, observation, past, timing or Timing(), advice)
     actions = judge_all.actions()
     wasteful = any(s.kind is SymptomKind.OVER_PROVISIONED for s in observation.symptoms)

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from packing.advice import RateGoal
+from bridge.heron_costs import shipped_costs
+from packing.advice import RateGoal, advise
 from packing.advice.actions import (
     UPDATE_PAUSE_S,
     Action,
@@ -19,17 +22,22 @@ from packing.advice.actions import (
     Timing,
 )
 from packing.advice.judging import START_S
+from packing.advice.key_moves import task_ids
 from packing.advice.observation import Observation, Symptom, SymptomKind, observed_profile
 from packing.advice.resolutions import Resolutions, observed_rate, resolve
+from packing.advice.sizing import Sizing
 from packing.constraints import Constraints
-from packing.errors import InvalidRequest
+from packing.errors import Infeasible, InvalidRequest
+from packing.flows import flows, stream_key
 from packing.planners.round_robin import round_robin
 from packing.profile import Profile
 from packing.request import Request
-from packing.topology import Grouping
+from packing.resources import GIB
+from packing.topology import Grouping, Kind, Topology
 from packing.validation import violations
 
-from .build import topology
+from .build import chain, topology
+from .strategies import topologies
 from .test_advice import RATE, running, word_count
 
 NO_HEADROOM = RateGoal(RATE, headroom=0.0)
@@ -283,7 +291,7 @@ def test_the_offered_rate_follows_from_what_got_through() -> None:
     undeclared = replace(request, profile=replace(request.profile, rate_per_s={}))
     assert observed_rate(0.0, undeclared, seen) == pytest.approx(0.2 * RATE), "twice of that"
     assert observed_rate(5.0, request, seen) == 5.0
-    with pytest.raises(InvalidRequest, match="no rate was stated and none was observed"):
+    with pytest.raises(InvalidRequest, match="not every spout was observed"):
         observed_rate(0.0, request, Observation())
 
 
@@ -303,6 +311,129 @@ def test_observed_rates_correct_selectivities_and_shares() -> None:
     assert profile.key_shares[key] == pytest.approx((0.8, 0.2))
     assert profile.service_s["count"] == 2e-5
     assert profile.service_s["flat_map"] == request.profile.service_s["flat_map"]
+
+
+def line(parallelism: int, *service_s: float) -> Request:
+    """A running spout with bolts in a row."""
+    of = chain(1, *[parallelism] * len(service_s))
+    names = of.names[1:]
+    profile = Profile(
+        rate_per_s={"spout": 100.0},
+        service_s={"spout": 0.0, **dict(zip(names, service_s, strict=True))},
+    )
+    return running(Request(of, Constraints(container_count=1), profile=profile))
+
+
+def corrected(request: Request, **tuples_per_s: float) -> dict[str, float]:
+    """Rates by the profile that observed rates make of the request's."""
+    plan = request.current
+    assert plan is not None
+    seen = Observation(tuples_per_s=tuples_per_s)
+    profile = observed_profile(request.profile, request.topology, plan, seen)
+    of = request.topology.with_parallelism(plan.parallelism)
+    return dict(zip(of.names, flows(of, profile).input_per_s.tolist(), strict=True))
+
+
+def test_a_slow_instance_does_not_make_its_component_slow() -> None:
+    request = line(2, 1e-3)
+    plan = request.current
+    assert plan is not None
+    one, other = task_ids(plan)["b1"]
+    seen = Observation(instance_service_s={one: 2e-3, other: 8e-3})
+    assert seen.slowness(plan) == {other: 4.0}
+    profile = observed_profile(request.profile, request.topology, plan, seen)
+    assert profile.service_s["b1"] == 2e-3
+
+
+def test_what_was_not_observed_gets_as_much_more_as_what_was() -> None:
+    request = line(1, 0.0, 0.0, 0.0)
+    found = corrected(request, spout=100.0, b1=300.0)
+    assert found == pytest.approx({"spout": 100.0, "b1": 300.0, "b2": 300.0, "b3": 300.0})
+    found = corrected(request, spout=50.0, b1=150.0, b3=75.0)
+    assert found == pytest.approx({"spout": 50.0, "b1": 150.0, "b2": 150.0, "b3": 75.0})
+
+
+@settings(max_examples=50, deadline=None)
+@given(topologies(loops=True), st.data())
+def test_observed_rates_follow_from_the_corrected_profile(
+    of: Topology, data: st.DataObject
+) -> None:
+    # Loops that die out.
+    selectivity = {stream_key(s): data.draw(st.floats(0.01, 0.2)) for s in of.streams}
+    rates = {c.name: 100.0 for c in of.components if c.kind is Kind.SPOUT}
+    profile = Profile(rate_per_s=rates, selectivity=selectivity)
+    try:
+        before = dict(zip(of.names, flows(of, profile).input_per_s.tolist(), strict=True))
+    except InvalidRequest:
+        return
+    seen = {n: r * c.parallelism for c in of.components for n, r in rates.items() if n == c.name}
+    seen |= {
+        c.name: before[c.name] * data.draw(st.floats(0.9, 1.1))
+        for c in of.components
+        if c.kind is Kind.BOLT and data.draw(st.booleans())
+    }
+    request = running(Request(of, Constraints(container_count=1), profile=profile))
+    after = corrected(request, **seen)
+    for name, rate in seen.items():
+        assert after[name] == pytest.approx(rate, rel=1e-6, abs=1e-9)
+
+
+def test_a_shrinking_plan_keeps_the_latency_at_the_load_as_well() -> None:
+    """Packets fill sooner at a higher rate: a tenth more load can be in time where this is not."""
+    request = line(3, 2e-4)
+    request = replace(request, topology=chain(2, 3), costs=shipped_costs().costs, current=None)
+    request = running(request)
+    wasteful = Observation(symptoms=(Symptom(SymptomKind.OVER_PROVISIONED),))
+    smaller = chosen(resolved(request, RateGoal(100.0), wasteful))
+    assert smaller.kind is ActionKind.SCALE_DOWN and smaller.prediction is not None
+    assert smaller.prediction.latency is not None
+    late_s = smaller.prediction.latency.p99_s
+    goal = RateGoal(100.0, latency_p99_limit_s=late_s - 1e-4)
+    more = Sizing(request, replace(goal, rate_per_s=110.0)).plans.calmest(smaller.parallelism)
+    assert more.in_time, "or the case shows nothing"
+    found = resolved(request, goal, wasteful)
+    assert chosen(found).kind is ActionKind.DO_NOTHING
+    refused = next(a for a in found.actions if a.kind is ActionKind.SCALE_DOWN)
+    assert "its latency would be 27 ms (99th percentile), at most" in refused.reasons[-1]
+
+
+def test_a_slow_instance_is_not_restarted_where_the_latency_is_missed_without_it() -> None:
+    request = running(replace(word_count(14, 28), costs=shipped_costs().costs))
+    found = resolved(request, RateGoal(RATE, latency_p99_limit_s=0.02), slow())
+    assert found.chosen is None
+    restart = next(a for a in found.actions if a.kind is ActionKind.RESTART_INSTANCE)
+    assert "the slow instance is not all that is wrong" in restart.reasons[-1]
+
+
+def test_a_topology_that_cannot_grow_is_judged_all_the_same() -> None:
+    """Instances of the advised parallelism find no place in the containers that there are."""
+    request = line(2, 1e-3)
+    stated = Constraints(container_count=1, container_ram_bytes=4 * GIB)
+    request = running(replace(request, current=None, constraints=stated))
+    with pytest.raises(Infeasible):
+        advise(request, RateGoal(9000.0, container_count=1), {}, load_factors=())
+    found = resolved(request, RateGoal(9000.0, container_count=1))
+    assert found.chosen is None and found.advice.plan is None and found.advice.impossible
+    assert found.advice.highest_rate_per_s is None
+    # A slow instance is restarted though there is no room for another one.
+    tasks = task_ids(request.current)["b1"]  # type: ignore[arg-type]
+    seen = Observation(instance_service_s={tasks[0]: 1e-3, tasks[1]: 5e-3})
+    fits = RateGoal(1900.0, headroom=0.9, container_count=1)
+    with pytest.raises(Infeasible):
+        advise(request, fits, {}, load_factors=())
+    assert chosen(resolved(request, fits, seen)).kind is ActionKind.RESTART_INSTANCE
+
+
+def test_silent_spouts_tell_no_rate_but_what_they_declare_may() -> None:
+    request = running(word_count(1, 1))
+    stuck = Observation(
+        tuples_per_s={"source": 0.0},
+        symptoms=(Symptom(SymptomKind.BACK_PRESSURE, back_pressure_share=1.0),),
+    )
+    assert observed_rate(0.0, request, stuck) == pytest.approx(RATE)
+    undeclared = replace(request, profile=replace(request.profile, rate_per_s={}))
+    with pytest.raises(InvalidRequest, match="observed to emit 0 tuples/s"):
+        observed_rate(0.0, undeclared, stuck)
 
 
 @pytest.mark.parametrize(

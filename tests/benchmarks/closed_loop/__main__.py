@@ -48,7 +48,7 @@ def rules(world: SimulatedWorld, seed: int) -> dict[str, Rule]:
         "DS2": Ds2(world.topology, known),
         "judged": judged,
         "judged, source unknown": replace(
-            judged, profile=replace(known, rate_per_s={}), source_told=False, past=[]
+            judged, profile=replace(known, rate_per_s={}), source_told=False
         ),
     }
 

@@ -43,6 +43,9 @@ NO_COSTS = HeronCosts("in-process runtime")
 """It has neither stream managers nor gateways, and bolts wait rather than compute."""
 STEP_INTERVALS = 7
 """That each of three loads stays."""
+SCALE_DOWN_AFTER_S = 180.0
+"""For which the load is low before the judgement takes instances away: an hour would be longer than
+any load stays."""
 
 
 @dataclass
@@ -210,13 +213,16 @@ def steps() -> InProcessWorld:
 def rules(world: InProcessWorld) -> dict[str, Rule]:
     """The rules, each with what it may know of `world`: service times are declared, not exact."""
     known = cases.declared(world.profile, np.random.default_rng(0))
-    judged = Judged(world.topology, known, NO_COSTS, Timing(update_pause_s=PAUSE_S))
+    judged = Judged(
+        world.topology, known, NO_COSTS, Timing(update_pause_s=PAUSE_S),
+        scale_down_after_s=SCALE_DOWN_AFTER_S,
+    )  # fmt: skip
     return {
         "Heron's rule": Plain(world.topology),
         "DS2": Ds2(world.topology, known),
         "judged": judged,
         "judged, source unknown": replace(
-            judged, profile=replace(known, rate_per_s={}), source_told=False, past=[]
+            judged, profile=replace(known, rate_per_s={}), source_told=False
         ),
     }
 

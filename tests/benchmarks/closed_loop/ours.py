@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from packing.advice import RateGoal
-from packing.advice.actions import ActionOutcome, PastAction, Timing
+from packing.advice.actions import Action, ActionOutcome, PastAction, Timing
 from packing.advice.observation import Observation as Observed
 from packing.advice.observation import Symptom, SymptomKind
 from packing.advice.resolutions import observed_rate, resolve
@@ -46,27 +46,28 @@ class Judged:
     source_told: bool = True
     """Whether the source's own metrics tell what it offers, as DS2 asks for. If not, there is only
     what spouts emit, and what the profile declares."""
-    past: list[PastAction] = field(default_factory=list)
+    scale_down_after_s: float = 3600.0
+    """`heron.health.bridge.scale.down.after.ms`: for so long without a break instances must not
+    have been needed."""
+    past: list[PastAction] = field(default_factory=list, init=False)
+    _low: list[tuple[float, float]] = field(default_factory=list, init=False)
+    """Times and rates since something was held back or updated."""
 
     def decide(self, seen: Observation) -> Plan | None:
         """The plan of the action that is chosen, unless that is to do nothing."""
         self._learn(seen)
-        request = Request(
-            self.topology, Constraints(container_count=seen.plan.container_count),
-            current=seen.plan, profile=self.profile, costs=self.costs,
-        )  # fmt: skip
         observed = self._observed(seen)
         stated = sum(observed.tuples_per_s[name] for name in self._spouts())
         if not stated:
             # Nothing got through: the next look tells more.
             return None
+        self._remember(seen.now_s, stated, held_back=bool(observed.symptoms))
         if not self.source_told and observed.symptoms:
             stated = 0.0
-        rate_per_s = observed_rate(stated, request, observed)
-        found = resolve(
-            request, RateGoal(rate_per_s, headroom=self.headroom), observed,
-            self.past, replace(self.timing, now_s=seen.now_s),
-        ).chosen  # fmt: skip
+        found = self._chosen(seen, observed, stated)
+        if found is not None and not observed.symptoms and _shrinks(found, seen.plan):
+            # That is asked with the highest load of a long time.
+            found = self._chosen(seen, observed, self._highest()) if self._is_long_low() else None
         if found is None or found.plan is None or found.plan == seen.plan:
             return None
         self.past.append(
@@ -78,7 +79,34 @@ class Judged:
                 after=dict(found.parallelism),
             )
         )
+        self._low.clear()
         return found.plan
+
+    def _chosen(self, seen: Observation, observed: Observed, rate_per_s: float) -> Action | None:
+        """What the model says is to be done; a rate of 0 leaves it to the bridge to estimate."""
+        request = Request(
+            self.topology, Constraints(container_count=seen.plan.container_count),
+            current=seen.plan, profile=self.profile, costs=self.costs,
+        )  # fmt: skip
+        wanted = RateGoal(observed_rate(rate_per_s, request, observed), headroom=self.headroom)
+        timing = replace(self.timing, now_s=seen.now_s)
+        return resolve(request, wanted, observed, self.past, timing).chosen
+
+    def _remember(self, now_s: float, rate_per_s: float, *, held_back: bool) -> None:
+        if held_back:
+            self._low.clear()
+            return
+        since_s = now_s - self.scale_down_after_s
+        # One from before tells that the memory goes back as far.
+        while len(self._low) > 1 and self._low[1][0] <= since_s:
+            del self._low[0]
+        self._low.append((now_s, rate_per_s))
+
+    def _is_long_low(self) -> bool:
+        return bool(self._low) and self._low[-1][0] - self._low[0][0] >= self.scale_down_after_s
+
+    def _highest(self) -> float:
+        return max(rate_per_s for _, rate_per_s in self._low)
 
     def _learn(self, seen: Observation) -> None:
         """The first interval after an action tells whether it helped."""
@@ -145,3 +173,7 @@ class Judged:
 
     def _bolts(self) -> list[str]:
         return [c.name for c in self.topology.components if c.kind is Kind.BOLT]
+
+
+def _shrinks(action: Action, running: Plan) -> bool:
+    return any(action.parallelism[name] < n for name, n in running.parallelism.items())

@@ -79,9 +79,8 @@ def moves_table(planner: str, found: Repacked) -> Table:
 
 
 def _choice(decision: Decision) -> str:
-    names = [candidate.planner for candidate in decision.pareto]
-    which = "this one" if len(names) == 1 else "these"
-    return f"no other plan beats {which} in everything: {', '.join(names)}"
+    names = ", ".join(candidate.planner for candidate in decision.pareto)
+    return f"unbeaten, with no other plan at least as good in every figure: {names}"
 
 
 def _limits(candidates: Sequence[Candidate]) -> list[str]:

@@ -24,8 +24,8 @@ EXPLANATIONS = {
     "balance": "Balance: load of the fullest container over the mean.",
     "restarts": "Restarts: running instances that would restart, in another container or under "
     "another task id.",
-    "unbeaten": "Unbeaten: no other plan is as good in everything, which are containers, cores, "
-    "RAM, load carried, mean latency, cross traffic, restarts and preferences.",
+    "unbeaten": "Unbeaten: no other plan is at least as good in every figure, which are "
+    "containers, cores, RAM, load carried, mean latency, cross traffic, restarts and preferences.",
 }
 
 

@@ -21,6 +21,7 @@ from packing.choose import Candidate, Decision, HeronPlan, choose
 from packing.disruption import disruption
 from packing.errors import Infeasible
 from packing.model import Prediction
+from packing.pareto import pareto
 from packing.plan import Plan
 from packing.planners import Planner
 from packing.profile import Basis, Source
@@ -189,12 +190,14 @@ def _beside(running: Plan, decision: Decision) -> Decision:
         "another container or under another task id; `heron update` changes plans within its own "
         "rules, so that the plan as shown takes a new submit"
     )
+    candidates = tuple(compared(c) for c in decision.candidates)
     return replace(
         decision,
         chosen=chosen,
         plan=chosen.plan,
-        candidates=tuple(compared(c) for c in decision.candidates),
-        pareto=tuple(compared(c) for c in decision.pareto),
+        candidates=candidates,
+        # Which ones nothing beats depends on the restarts, which were not known before.
+        pareto=pareto(candidates),
         reasons=(
             *decision.reasons,
             *(() if chosen.planner == RUNNING else (told,)),

@@ -24,7 +24,7 @@ DEFAULT_RUNTIME = Runtime()
 CLOSE = 1e-9
 """Relative width at which the search for a limited number of tuples in flight ends."""
 ROUNDS = 60
-NO_LOAD = "not known: no rates and service times were stated"
+NO_LOAD = "not known: rates and service times are not all stated or measured"
 NEVER_BUSY = "not known: with these rates and service times no instance is ever busy"
 
 

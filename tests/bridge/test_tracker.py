@@ -282,6 +282,8 @@ def test_compare_puts_the_running_plan_first_and_counts_moves() -> None:
     # No fresh plan has a container 4, whose instance then moves.
     assert all(c["disruption"]["moved_instances"] >= 1 for c in others if c.get("disruption"))
     assert not any("heron has" in reason for reason in found["reasons"])
+    # Nobody else restarts nothing.
+    assert "running" in found["pareto"]
 
 
 def test_whatif_starts_from_the_running_plan() -> None:

@@ -102,7 +102,7 @@ def plan_picture(plan: Plan, figures: PlanFigures) -> Markup:
     if known:
         colour = (
             "Colour: share of the time that an instance's busier thread, executing or gateway, is "
-            "busy. A thick outline: what limits the plan."
+            "busy at the load delivered. A thick outline: what limits the plan."
         )
     else:
         colour = "How busy instances are is not known without a load."

@@ -24,9 +24,12 @@ def between_containers(analysis: Analysis, figures: PlanFigures) -> Markup | Non
     if figures.between is None or plan.container_count < 2:
         return None
     if plan.container_count <= MOST_IN_MATRIX:
+        what = "at the load offered" if _load_known(analysis) else "in shares of all tuples"
         return joined(
             element("h3", "Streams between containers"),
-            element("p", "From row to column; the lighter, the more flows.", class_="soft"),
+            element(
+                "p", f"From row to column, {what}; the lighter, the more flows.", class_="soft"
+            ),
             _matrix(analysis, figures),
         )
     if figures.manager_cores is None or not len(figures.manager_cores):
@@ -54,13 +57,17 @@ def between_containers(analysis: Analysis, figures: PlanFigures) -> Markup | Non
     )
 
 
+def _load_known(analysis: Analysis) -> bool:
+    return analysis.request.profile.knows_load(analysis.workload.topology)
+
+
 def _matrix(analysis: Analysis, figures: PlanFigures) -> Markup:
     """Tuples/s from row to column, lighter where more flows."""
     assert figures.between is not None
     ids = analysis.plan.container_ids.tolist()
     between = figures.between
     most = float(between.max()) or 1.0
-    known = analysis.request.profile.knows_load(analysis.workload.topology)
+    known = _load_known(analysis)
     width, height, left = 58, 26, 92
     parts: list[str] = []
     for j, this in enumerate(ids):

@@ -24,10 +24,10 @@ from packing.model.demand import work
 from packing.profile import Profile, stream_key
 from packing.topology import MAX_INSTANCES, Grouping, Stream, Topology
 
-MOST_INSTANCES = 10_000
-"""Of a component whose shares are uneven; more only where even ones would take as many."""
+MOST_INSTANCES = 1_000
+"""Of a component whose shares are uneven: beyond it only `MOST_TIMES_EVEN` times as many as even
+shares would take. Next to a limit that no number removes, more and more do less and less."""
 MOST_TIMES_EVEN = 2
-"""Times the number that even shares take, beyond that."""
 EVERY = 64
 """Numbers of instances tried one by one where shares are uneven; then in steps of a twentieth."""
 ROUNDING = 1e-4
@@ -176,19 +176,21 @@ def _fewest(parts: _Parts, load_factor: float) -> int:
     least = parts.least_per_s * busy_s
     if least > 1 + ROUNDING:
         raise NoParallelismHelps(parts.why(), 1 / least)
-    first = max(1, math.ceil(parts.lowest_number(busy_s)))
-    if first > MAX_INSTANCES:
-        return first
+    even = math.ceil(parts.received_per_s * busy_s)
+    if even > MAX_INSTANCES:
+        return even
     lightest_per_s = math.inf
-    for n in _numbers(first):
+    first = max(1, math.ceil(parts.lowest_number(busy_s)))
+    for n in _numbers(first, max(MOST_INSTANCES, MOST_TIMES_EVEN * even)):
         if parts.busiest_per_s(n) * busy_s <= 1 + ROUNDING:
             return n
         lightest_per_s = min(lightest_per_s, parts.busiest_per_s(n))
-    raise NoParallelismHelps(parts.why(), 1 / (lightest_per_s * busy_s))
+    lightest = lightest_per_s * busy_s if math.isfinite(lightest_per_s) else least
+    raise NoParallelismHelps(parts.why(), 1 / lightest)
 
 
-def _numbers(first: int) -> Iterator[int]:
-    n, most = first, max(MOST_INSTANCES, MOST_TIMES_EVEN * first)
+def _numbers(first: int, most: int) -> Iterator[int]:
+    n = first
     while n <= most:
         yield n
         n += 1 if n < first + EVERY else max(1, n // 20)

@@ -29,6 +29,16 @@ from packing.advice import Advice, LoadStep, RateGoal
 from packing.advice.rate_goal import HEADROOM
 from packing.model.user_times import user_times
 from packing.plan import Plan
+from packing.profile import Basis, Source
+
+INCLUDED = Basis(
+    "Heron's own work",
+    Source.ASSUMED,
+    "included in the times per tuple, which are read as those of whole instances; other commands "
+    "add it to them (--costs added)",
+)
+ADDED = Basis("Heron's own work", Source.MEASURED, "added to the times per tuple of user code")
+"""How the times per tuple were read."""
 
 
 def advise(  # noqa: PLR0917 - what may be asked for
@@ -67,7 +77,8 @@ def advise(  # noqa: PLR0917 - what may be asked for
     if current is not None:
         request = replace(request, current=current)
     planners = planners_for(request)
-    return advice.advise(request, goal, planners, objective, time.perf_counter, done=done)
+    found = advice.advise(request, goal, planners, objective, time.perf_counter, done=done)
+    return replace(found, basis=(*found.basis, ADDED if added_costs else INCLUDED))
 
 
 def advice_to_json(name: str, found: Advice) -> dict[str, Any]:

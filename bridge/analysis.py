@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.comparison import AS_IT_SAYS, Update, Wanted, request_for
+from bridge.plan_file import load_plan
 from bridge.planners import planners_for
 from bridge.topology_source import load_source
 from bridge.workload import Workload
-from packing.choose import Candidate, Decision, HeronPlan, choose
+from packing.choose import Candidate, Decision, HeronPlan, choose, judge
 from packing.disruption import disruption
-from packing.errors import Infeasible
+from packing.errors import Infeasible, InvalidRequest
 from packing.model import Prediction
 from packing.pareto import pareto
 from packing.plan import Plan
@@ -152,6 +153,24 @@ def analyse(
         decision = _beside(running, decision)
     told = tuple(Basis(LIVE, Source.MEASURED, note) for note in workload.notes)
     return Analysis(workload, request, replace(decision, basis=(*decision.basis, *told)))
+
+
+def from_plan_file(path: Path, workload: Workload) -> tuple[Workload, Candidate]:
+    """A plan file as a candidate, and the workload at the parallelism that the plan has.
+
+    What `advise` and updates lead to has other numbers of instances than the workload states, and
+    may have gaps between its task ids. Raises InvalidRequest for a plan that could not run.
+    """
+    plan = load_plan(path, workload.topology)
+    parallelism = plan.parallelism
+    stated = {c.name: c.parallelism for c in workload.topology.components}
+    if parallelism != stated and all(parallelism.values()):
+        topology = workload.topology.with_parallelism(parallelism)
+        workload = replace(workload, topology=topology, running=None)
+    candidate = judge(path.name, renumbered(plan), request_for(workload))
+    if not candidate.usable:
+        raise InvalidRequest(f"{path} is no plan that could run: {candidate.failure}")
+    return workload, replace(candidate, plan=plan)
 
 
 def renumbered(plan: Plan) -> Plan:

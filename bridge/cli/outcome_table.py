@@ -11,11 +11,13 @@ from rich.markup import escape
 from bridge.amounts import times, times_between
 from bridge.cli.terminal import milliseconds, plain_table, print_table
 from bridge.comparison import LOST, why_none
+from packing.choose import Candidate
 from packing.errors import Infeasible
 from packing.model.memory import ComponentMemory
 from packing.model.uncertainty import Interval
 from packing.resources import describe_bytes
 from packing.scenario import Outcome, Scenario
+from packing.topology import Topology
 
 
 def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infeasible]]) -> None:
@@ -42,6 +44,20 @@ def print_outcomes(title: str, outcomes: Sequence[tuple[Scenario, Outcome | Infe
             if risk not in told:
                 console.print(f"  - {scenario.title}: a risk: {risk}", markup=False)
             told.add(risk)
+
+
+def print_remarks(base: Candidate, stated: Topology) -> None:
+    """What to know of the plan that scenarios start from."""
+    assert base.plan is not None
+    others = [
+        f"{c.name} {base.plan.parallelism[c.name]} instead of {c.parallelism}"
+        for c in stated.components
+        if base.plan.parallelism[c.name] != c.parallelism
+    ]
+    remarks = [f"at the parallelism of the plan: {', '.join(others)}"] if others else []
+    remarks += [violation.message for violation in base.violations]
+    for remark in remarks:
+        Console(highlight=False).print(f"  - {remark}", markup=False)
 
 
 def print_memory(components: Sequence[ComponentMemory]) -> None:

@@ -10,18 +10,17 @@ from typing import Any
 
 import click
 
-from bridge.analysis import analyse
-from bridge.cli.outcome_table import print_memory, print_outcomes
+from bridge.analysis import analyse, from_plan_file
+from bridge.cli.outcome_table import print_memory, print_outcomes, print_remarks
 from bridge.cli.progress import progress
 from bridge.cli.scenarios import scenario_options, scenarios
 from bridge.cli.source import one_source
 from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.comparison import candidate_to_json, outcome_to_json, request_for
-from bridge.plan_file import load_plan
 from bridge.topology_source import load_source
 from bridge.workload import Workload
-from packing.choose import Candidate, judge
-from packing.errors import Infeasible, InvalidRequest
+from packing.choose import Candidate
+from packing.errors import Infeasible
 from packing.request import Request
 from packing.scenario import AS_IT_IS, Outcome, Scenario, predict_scenario
 
@@ -64,9 +63,9 @@ def predict(
     """
     asked = scenarios(together, **changes)
     with progress(STEPS + len(asked)) as done:
-        loaded = load_source(source, profile, done)
+        read = load_source(source, profile, done)
+        loaded, base = _based(read, plan_path, done)
         request = request_for(loaded)
-        base = _candidate(plan_path, loaded, request, done)
         assert base.plan is not None
         as_it_is = predict_scenario(AS_IT_IS, request, base.plan)
         found: list[tuple[Scenario, Outcome | Infeasible]] = []
@@ -75,6 +74,7 @@ def predict(
             done(scenario.title)
     if as_json:
         document = candidate_to_json(_with_intervals(base, as_it_is), with_plan=False)
+        document["parallelism"] = base.plan.parallelism
         if found:
             document["scenarios"] = [outcome_to_json(*one) for one in found]
         click.echo(json.dumps(document))
@@ -82,21 +82,17 @@ def predict(
     print_outcomes(f"{loaded.name}: {base.planner}", [(AS_IT_IS, as_it_is), *found])
     if as_it_is.prediction.memory:
         print_memory(as_it_is.prediction.memory)
-    for violation in base.violations:
-        click.echo(f"  - {violation.message}")
+    print_remarks(base, read.topology)
 
 
-def _candidate(
-    plan_path: Path | None, workload: Workload, request: Request, done: Callable[[str], None]
-) -> Candidate:
+def _based(
+    workload: Workload, plan_path: Path | None, done: Callable[[str], None]
+) -> tuple[Workload, Candidate]:
     """The plan to predict: the one of the file, else what runs, else the best."""
-    if plan_path is None:
-        found = analyse(workload, done=done)
-        return found.running or found.decision.chosen
-    candidate = judge(plan_path.name, load_plan(plan_path, request.topology), request)
-    if not candidate.usable:
-        raise InvalidRequest(f"{plan_path} is no plan that could run: {candidate.failure}")
-    return candidate
+    if plan_path is not None:
+        return from_plan_file(plan_path, workload)
+    found = analyse(workload, done=done)
+    return workload, found.running or found.decision.chosen
 
 
 def _with_intervals(base: Candidate, as_it_is: Outcome) -> Candidate:

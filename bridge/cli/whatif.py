@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bridge.analysis import Analysis, analyse
+from bridge.analysis import Analysis, analyse, from_plan_file
 from bridge.cli.goal_options import goal_options
 from bridge.cli.html import html_option, write_page
-from bridge.cli.outcome_table import print_outcomes
+from bridge.cli.outcome_table import print_outcomes, print_remarks
 from bridge.cli.progress import progress
 from bridge.cli.scenarios import scenario_options, scenarios
 from bridge.cli.source import one_source
 from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.comparison import Wanted, outcome_to_json
-from bridge.plan_file import load_plan
-from packing.choose import judge
+from bridge.topology_source import load_source
+from bridge.workload import Workload
 from packing.errors import InvalidRequest
 from packing.scenario import AS_IT_IS
 
@@ -66,7 +67,8 @@ def whatif(  # noqa: PLR0917 - an option each
     if not asked:
         raise InvalidRequest("no scenario is given: add --rate x1.5, --containers 6 or another")
     with progress(STEPS + len(asked) + (0 if html is None else 30)) as done:
-        analysis = _based(analyse(source, wanted, profile, done), plan_path)
+        read = load_source(source, profile, done)
+        analysis = _based(read, wanted, plan_path, done)
         found = analysis.outcomes([AS_IT_IS, *asked], done=done)
         if html is not None:
             from bridge.report import report  # noqa: PLC0415 - tables need no pictures
@@ -77,22 +79,22 @@ def whatif(  # noqa: PLR0917 - an option each
         document = {
             "workload": analysis.workload.name,
             "plan": base.planner,
+            "parallelism": analysis.plan.parallelism,
             "scenarios": [outcome_to_json(*one) for one in found],
         }
         click.echo(json.dumps(document))
         return
     print_outcomes(f"{analysis.workload.name}: {base.planner}", found)
-    for violation in base.violations:
-        click.echo(f"  - {violation.message}")
+    print_remarks(base, read.topology)
 
 
-def _based(analysis: Analysis, plan_path: Path | None) -> Analysis:
+def _based(
+    workload: Workload, wanted: Wanted, plan_path: Path | None, done: Callable[[str], None]
+) -> Analysis:
     """The analysis of the plan that the scenarios start from."""
+    base = None
     if plan_path is not None:
-        made = load_plan(plan_path, analysis.workload.topology)
-        candidate = judge(plan_path.name, made, analysis.request)
-        if not candidate.usable:
-            raise InvalidRequest(f"{plan_path} is no plan that could run: {candidate.failure}")
-        return analysis.with_candidate(candidate)
-    running = analysis.running
-    return analysis if running is None else analysis.with_candidate(running)
+        workload, base = from_plan_file(plan_path, workload)
+    analysis = analyse(workload, wanted, done=done)
+    base = base or analysis.running
+    return analysis if base is None else analysis.with_candidate(base)

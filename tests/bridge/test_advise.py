@@ -210,6 +210,16 @@ def test_the_command_as_json(workload: Path, tmp_path: Path) -> None:
     assert found["prediction"]["sustainable_load_factor"] >= 1.25 * (1 - 2e-4)
 
 
+def test_how_times_were_read_is_told(workload: Path) -> None:
+    for options, told in (
+        ((), "included in the times"),
+        (("--costs", "added"), "added to the times"),
+    ):
+        found = json.loads(run(workload, "--rate", 20, "--json", *options).stdout)
+        (basis,) = [b for b in found["basis"] if b["quantity"] == "Heron's own work"]
+        assert basis["detail"].startswith(told)
+
+
 def test_the_command_for_people(workload: Path) -> None:
     result = run(workload, "--rate", 2000, "--latency-p99", 500, "--containers", 3)
     assert result.exit_code == 0, result.output

@@ -241,9 +241,11 @@ def test_what_is_refused(tmp_path: Path) -> None:
 def test_a_plan_that_could_not_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     (made,) = lines(run("plan", SMALL, "--json"))
-    made["containers"][0]["instances"].pop()
+    made["containers"][0]["cpu"] = 0.0
     path.write_text(json.dumps(made))
-    assert "is no plan that could run: component" in refused("predict", SMALL, "--plan", path)
+    for command in (("predict",), ("whatif", "--rate", "2")):
+        told = refused(command[0], SMALL, "--plan", path, *command[1:])
+        assert told.startswith(f"{path} is no plan that could run: container ")
     (other,) = lines(run("plan", OTHER, "--json"))
     path.write_text(json.dumps(other))
     assert "which the topology does not have" in refused("predict", SMALL, "--plan", path)
@@ -328,6 +330,33 @@ def test_an_update_keeps_survivors_and_tells_what_more_moves_would_gain(tmp_path
     where = {i["task_id"]: c["id"] for c in one["containers"] for i in c["instances"]}
     before = json.loads(running.read_text())["containers"]
     assert where.items() > {i["task_id"]: c["id"] for c in before for i in c["instances"]}.items()
+
+
+def test_what_is_advised_or_updated_can_be_predicted(tmp_path: Path) -> None:
+    """Other numbers of instances than the file states, and gaps between task ids."""
+    workload = DATA / "topologies" / "wordcount-50.json"
+    path = tmp_path / "plan.json"
+    (advised,) = lines(run("advise", workload, "--rate", 8000, "--costs", "added", "--json"))
+    path.write_text(json.dumps(advised["plan"]))
+    (found,) = lines(run("predict", workload, "--plan", path, "--json"))
+    assert found["parallelism"] == advised["parallelism"] != advised["running_parallelism"]
+    # The file states 5,000 tuples/s; both factors are of the same load.
+    at_rate = advised["prediction"]["sustainable_load_factor"] * 8000
+    assert found["prediction"]["sustainable_load_factor"] * 5000 == pytest.approx(at_rate, rel=1e-3)
+
+    (running,) = lines(run("plan", workload, "--json"))
+    path.write_text(json.dumps(running))
+    options = ("--running", path, "--parallelism", "count=12", "--json")
+    (updated,) = lines(run("plan", workload, *options))
+    ids = sorted(i["task_id"] for c in updated["containers"] for i in c["instances"])
+    assert ids != list(range(1, len(ids) + 1))
+    path.write_text(json.dumps(updated))
+    (found,) = lines(
+        run("whatif", workload, "--plan", path, "--rate", "x1", "--rate", "2", "--json")
+    )
+    assert found["parallelism"]["count"] == 12
+    shown = run("whatif", workload, "--plan", path, "--rate", "2").stdout
+    assert "at the parallelism of the plan: count 12 instead of 22" in shown
 
 
 def test_updates_that_cannot_be_meant(tmp_path: Path) -> None:

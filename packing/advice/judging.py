@@ -425,7 +425,7 @@ class Judge:
         for past in self.past:
             if past.outcome is not ActionOutcome.DID_NOT_HELP:
                 continue
-            if past.fingerprint == action.fingerprint:
+            if past.fingerprint == action.fingerprint and not self._is_over(past):
                 return _refused(action, "it was tried from the same state and did not help")
             smaller = past.after and all(
                 n <= past.after.get(name, 0) for name, n in action.parallelism.items()
@@ -434,6 +434,13 @@ class Judge:
             if smaller and shrinks and not past.grew:
                 return _refused(action, "so few instances were tried before and did not do")
         return action
+
+    def _is_over(self, past: PastAction) -> bool:
+        """Whether something helped after instances that were started had not: what they were too
+        few for is over, and the same state may get into other trouble."""
+        return past.grew and any(
+            p.outcome is ActionOutcome.HELPED and p.at_s > past.at_s for p in self.past
+        )
 
 
 def _is_too_weak(trial: Trial) -> bool:

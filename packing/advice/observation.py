@@ -15,6 +15,8 @@ from packing.plan import Plan
 from packing.profile import RELATIVE_SD, Origin, Profile, Source, StreamKey, stream_key
 from packing.topology import Grouping, Kind, Topology
 
+NO_TUPLES = 1e-9
+"""A share of the largest rate that stands for nothing."""
 SLOW = 1.5
 """An instance that takes this many times as long per tuple as its siblings is slow."""
 
@@ -179,11 +181,15 @@ def _selectivities(
     if observation.offered_rate(running) is None or profile.input_selectivity:
         return {}
     rates = flows(running, profile)
-    predicted = dict(zip(running.names, rates.input_per_s.tolist(), strict=True))
+    # Less would be rounding.
+    least_per_s = NO_TUPLES * float(rates.input_per_s.max())
+    predicted = {
+        c.name: rate
+        for c, rate in zip(running.components, rates.input_per_s.tolist(), strict=True)
+        if c.kind is Kind.BOLT and rate > least_per_s
+    }
     seen = {
-        c.name: observation.tuples_per_s.get(c.name, 0.0) / predicted[c.name]
-        for c in running.components
-        if c.kind is Kind.BOLT and predicted[c.name] > 0
+        name: observation.tuples_per_s.get(name, 0.0) / rate for name, rate in predicted.items()
     }
     seen = {name: ratio for name, ratio in seen.items() if ratio > 0}
     ratio = dict.fromkeys(running.names, 1.0) | seen
@@ -192,9 +198,8 @@ def _selectivities(
         arriving = dict.fromkeys(running.names, 0.0)
         for stream, rate in zip(running.streams, rates.stream_per_s.tolist(), strict=True):
             arriving[stream.target] += rate * ratio[stream.source]
-        for c in running.components:
-            if c.kind is Kind.BOLT and c.name not in seen and predicted[c.name] > 0:
-                ratio[c.name] = arriving[c.name] / predicted[c.name]
+        for name in predicted.keys() - seen.keys():
+            ratio[name] = arriving[name] / predicted[name]
     found = {}
     for stream in running.streams:
         scale = ratio[stream.target] / ratio[stream.source]

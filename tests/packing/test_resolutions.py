@@ -119,6 +119,31 @@ def test_what_did_not_help_is_not_repeated() -> None:
     assert other.fingerprint != first.fingerprint
 
 
+def test_what_was_too_little_once_may_be_enough_after_something_helped() -> None:
+    """Else a topology that grows in two steps every morning would be stuck on the second."""
+    request = running(word_count(1, 1))
+    first = chosen(resolved(request, NO_HEADROOM, PRESSED))
+    before = {"source": 1, "flat_map": 1, "count": 1}
+    useless = replace(done(first, ActionOutcome.DID_NOT_HELP, 100.0), before=before)
+    more = PastAction("more", ActionKind.SCALE_UP, 200.0, ActionOutcome.HELPED)
+    assert resolved(request, NO_HEADROOM, PRESSED, [useless]).chosen is None
+    assert (
+        resolved(request, NO_HEADROOM, PRESSED, [replace(more, at_s=50.0), useless]).chosen is None
+    )
+    again = chosen(resolved(request, NO_HEADROOM, PRESSED, [useless, more]))
+    assert again.fingerprint == first.fingerprint
+    # What was taken away and missed stays refused, whatever helped then.
+    large = running(word_count(30, 60))
+    taken = chosen(resolved(large, NO_HEADROOM))
+    missed = replace(
+        done(taken, ActionOutcome.DID_NOT_HELP, 100.0),
+        before={"source": 1, "flat_map": 30, "count": 60},
+    )
+    found = resolved(large, NO_HEADROOM, None, [missed, more], Timing(9e3))
+    same = next(a for a in found.actions if a.fingerprint == taken.fingerprint)
+    assert not same.clears and "did not help" in same.reasons[-1]
+
+
 def test_more_than_enough_is_taken_back_with_a_margin() -> None:
     request = running(word_count(30, 60))
     action = chosen(resolved(request, NO_HEADROOM))
@@ -353,13 +378,14 @@ def test_what_was_not_observed_gets_as_much_more_as_what_was() -> None:
     assert found == pytest.approx({"spout": 50.0, "b1": 150.0, "b2": 150.0, "b3": 75.0})
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(topologies(loops=True), st.data())
 def test_observed_rates_follow_from_the_corrected_profile(
     of: Topology, data: st.DataObject
 ) -> None:
     # Loops that die out.
-    selectivity = {stream_key(s): data.draw(st.floats(0.01, 0.2)) for s in of.streams}
+    some = st.just(0.0) | st.floats(0.01, 0.2)
+    selectivity = {stream_key(s): data.draw(some) for s in of.streams}
     rates = {c.name: 100.0 for c in of.components if c.kind is Kind.SPOUT}
     profile = Profile(rate_per_s=rates, selectivity=selectivity)
     try:
@@ -375,6 +401,8 @@ def test_observed_rates_follow_from_the_corrected_profile(
     request = running(Request(of, Constraints(container_count=1), profile=profile))
     after = corrected(request, **seen)
     for name, rate in seen.items():
+        if before[name] < 1e-6:
+            continue
         assert after[name] == pytest.approx(rate, rel=1e-6, abs=1e-9)
 
 

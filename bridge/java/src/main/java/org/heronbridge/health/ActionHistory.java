@@ -150,10 +150,28 @@ final class ActionHistory {
     return refusals.getOrDefault(fingerprint, 0) >= MOST_REFUSALS;
   }
 
-  /** Whether an action was taken from the same state before and did not help. */
+  /**
+   * Whether an action was taken from the same state before and did not help. Instances that were too
+   * few may be enough once something has helped since: what they were too few for is over.
+   */
   boolean didNotHelp(String fingerprint) {
-    return past.stream().anyMatch(action -> action.getFingerprint().equals(fingerprint)
-        && action.getOutcome() == ActionOutcome.DID_NOT_HELP);
+    boolean useless = false;
+    boolean grew = false;
+    for (PastAction.Builder action : past) {
+      if (action.getOutcome() == ActionOutcome.HELPED) {
+        useless &= !grew;
+      } else if (action.getOutcome() == ActionOutcome.DID_NOT_HELP
+          && action.getFingerprint().equals(fingerprint)) {
+        useless = true;
+        grew = grows(action);
+      }
+    }
+    return useless;
+  }
+
+  private static boolean grows(PastAction.Builder action) {
+    return action.getAfterMap().entrySet().stream().anyMatch(component -> component.getValue()
+        > action.getBeforeOrDefault(component.getKey(), component.getValue()));
   }
 
   /**

@@ -108,4 +108,35 @@ class ActionHistoryTest {
 
     assertEquals(EIGHT, history.past().get(0).getAfterMap());
   }
+
+  @Test
+  void whatWasTooLittleOnceMayBeEnoughAfterSomethingHelped() {
+    Instant first = START;
+    Instant second = first.plus(Duration.ofMinutes(20));
+    history.done(grow("2 to 8", 8), Map.of("count", 2), Set.of("count"), 1500, first);
+    history.judge(Set.of("count"), first.plus(SETTLED));
+    assertTrue(history.didNotHelp("2 to 8"));
+
+    history.done(grow("8 to 16", 16), Map.of("count", 8), Set.of("count"), 1500, second);
+    assertTrue(history.didNotHelp("2 to 8"), "nothing is known of the next one");
+    history.judge(Set.of(), second.plus(SETTLED));
+
+    assertFalse(history.didNotHelp("2 to 8"));
+  }
+
+  @Test
+  void whatWasMissedIsNotTakenAwayAgainWhateverHelped() {
+    Instant second = START.plus(Duration.ofMinutes(20));
+    history.done(SHRINK, EIGHT, Set.of(), 1500, START);
+    history.judge(Set.of("count"), START.plus(SETTLED));
+    history.done(grow("2 to 8", 8), Map.of("count", 2), Set.of("count"), 1500, second);
+    history.judge(Set.of(), second.plus(SETTLED));
+
+    assertTrue(history.didNotHelp("8 to 2"));
+  }
+
+  private static Action grow(String fingerprint, int count) {
+    return Action.newBuilder().setKind(ActionKind.SCALE_UP).setFingerprint(fingerprint)
+        .putAllParallelism(Map.of("count", count)).build();
+  }
 }

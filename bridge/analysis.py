@@ -155,7 +155,9 @@ def analyse(
     return Analysis(workload, request, replace(decision, basis=(*decision.basis, *told)))
 
 
-def from_plan_file(path: Path, workload: Workload) -> tuple[Workload, Candidate]:
+def from_plan_file(
+    path: Path, workload: Workload, wanted: Wanted = AS_IT_SAYS
+) -> tuple[Workload, Candidate]:
     """A plan file as a candidate, and the workload at the parallelism that the plan has.
 
     What `advise` and updates lead to has other numbers of instances than the workload states, and
@@ -167,7 +169,7 @@ def from_plan_file(path: Path, workload: Workload) -> tuple[Workload, Candidate]
     if parallelism != stated and all(parallelism.values()):
         topology = workload.topology.with_parallelism(parallelism)
         workload = replace(workload, topology=topology, running=None)
-    candidate = judge(path.name, renumbered(plan), request_for(workload))
+    candidate = judge(path.name, renumbered(plan), request_for(workload, wanted))
     if not candidate.usable:
         raise InvalidRequest(f"{path} is no plan that could run: {candidate.failure}")
     return workload, replace(candidate, plan=plan)

@@ -10,7 +10,7 @@ import click
 from bridge.analysis import Analysis, analyse
 from bridge.cli.decision_table import print_decision
 from bridge.cli.goal_options import goal_options
-from bridge.cli.html import html_option, write_page
+from bridge.cli.html import PAGE_STEPS, html_option, write_page
 from bridge.cli.progress import progress
 from bridge.cli.source import many_sources
 from bridge.cli.terminal import json_option, profile_option, sentences
@@ -52,7 +52,7 @@ def compare(  # noqa: PLR0917 - an option each
     if update is not None and len(sources) > 1:
         raise InvalidRequest(f"an update is of one topology, and {len(sources)} are named")
     for name in sources:
-        with progress(STEPS if html is None else STEPS + 30) as done:
+        with progress(STEPS if html is None else STEPS + PAGE_STEPS) as done:
             analysis = analyse(name, wanted, profile, done, update=update)
             if html is not None:
                 write_page(html, analysis.html(done=done))

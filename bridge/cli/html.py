@@ -10,6 +10,9 @@ import click
 
 from packing.errors import InvalidRequest
 
+PAGE_STEPS = 30
+"""About so many steps of progress: the points of the load sweep and two more."""
+
 
 def html_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--html FILE`."""

@@ -12,7 +12,7 @@ from bridge.amounts import ranges
 from bridge.analysis import analyse
 from bridge.cli.decision_table import print_candidates, print_decision
 from bridge.cli.goal_options import goal_options
-from bridge.cli.html import html_option, write_page
+from bridge.cli.html import PAGE_STEPS, html_option, write_page
 from bridge.cli.progress import progress
 from bridge.cli.source import one_source
 from bridge.cli.terminal import completing, json_option, profile_option, sentences
@@ -60,7 +60,7 @@ def plan(  # noqa: PLR0917 - an option each
     (tracker:http://host:port/cluster/environ/topology). With --parallelism or --containers it is
     the plan that an update of what runs would lead to.
     """
-    with progress(STEPS if html is None else STEPS + 30) as done:
+    with progress(STEPS if html is None else STEPS + PAGE_STEPS) as done:
         if planner:
             workload = load_source(source, profile, done)
             chosen = _asked(planner, request_for(workload, wanted, update))

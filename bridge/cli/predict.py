@@ -13,7 +13,7 @@ import click
 from bridge.analysis import analyse, from_plan_file
 from bridge.cli.outcome_table import print_memory, print_outcomes, print_remarks
 from bridge.cli.progress import progress
-from bridge.cli.scenarios import scenario_options, scenarios
+from bridge.cli.scenarios import examples, scenario_options, scenarios
 from bridge.cli.source import one_source
 from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.comparison import candidate_to_json, outcome_to_json, request_for
@@ -27,14 +27,8 @@ from packing.scenario import AS_IT_IS, Outcome, Scenario, predict_scenario
 STEPS = 18
 """About so many answers of a Tracker and plans of planners; scenarios are counted beside."""
 
-_EXAMPLES = """\b
-Each option is a scenario of its own and may be repeated; a comma joins several
-changes of one kind into one scenario, --together everything.
-    predict w.json --rate x1.5 --rate x2 --parallelism split=4,count=8 --lose 2
-"""
 
-
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=examples("predict"))
 @click.option(
     "--plan",
     "plan_path",

@@ -15,6 +15,15 @@ from packing.scenario import AS_IT_IS, MAX_FACTOR, Scenario
 Value = TypeVar("Value", int, float)
 
 
+def examples(command: str) -> str:
+    """What stands below the help of a command with scenarios."""
+    return f"""\b
+Each option is a scenario of its own and may be repeated; a comma joins several
+changes of one kind into one scenario, --together everything.
+    {command} w.json --rate x1.5 --rate x2 --parallelism split=4,count=8 --lose 2
+"""
+
+
 def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """One option for each kind of change, and `--together`."""
     for option in (

@@ -11,10 +11,10 @@ import click
 
 from bridge.analysis import Analysis, analyse, from_plan_file
 from bridge.cli.goal_options import goal_options
-from bridge.cli.html import html_option, write_page
+from bridge.cli.html import PAGE_STEPS, html_option, write_page
 from bridge.cli.outcome_table import print_outcomes, print_remarks
 from bridge.cli.progress import progress
-from bridge.cli.scenarios import scenario_options, scenarios
+from bridge.cli.scenarios import examples, scenario_options, scenarios
 from bridge.cli.source import one_source
 from bridge.cli.terminal import json_option, profile_option, sentences
 from bridge.comparison import Wanted, outcome_to_json
@@ -26,14 +26,8 @@ from packing.scenario import AS_IT_IS
 STEPS = 18
 """About so many answers of a Tracker and plans of planners; scenarios are counted beside."""
 
-_EXAMPLES = """\b
-Each option is a scenario of its own and may be repeated; a comma joins several
-changes of one kind into one scenario, --together everything.
-    whatif w.json --rate x1.5 --rate x2 --parallelism split=4,count=8 --lose 2
-"""
 
-
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=examples("whatif"))
 @click.option(
     "--plan",
     "plan_path",
@@ -66,7 +60,7 @@ def whatif(  # noqa: PLR0917 - an option each
     asked = scenarios(together, **changes)
     if not asked:
         raise InvalidRequest("no scenario is given: add --rate x1.5, --containers 6 or another")
-    with progress(STEPS + len(asked) + (0 if html is None else 30)) as done:
+    with progress(STEPS + len(asked) + (0 if html is None else PAGE_STEPS)) as done:
         read = load_source(source, profile, done)
         analysis = _based(read, wanted, plan_path, done)
         found = analysis.outcomes([AS_IT_IS, *asked], done=done)
@@ -94,7 +88,7 @@ def _based(
     """The analysis of the plan that the scenarios start from."""
     base = None
     if plan_path is not None:
-        workload, base = from_plan_file(plan_path, workload)
+        workload, base = from_plan_file(plan_path, workload, wanted)
     analysis = analyse(workload, wanted, done=done)
     base = base or analysis.running
     return analysis if base is None else analysis.with_candidate(base)

@@ -10,16 +10,12 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from bridge.report.figures import SWEEP_POINTS
 from bridge.report.page import page
 from packing.errors import Infeasible
 from packing.scenario import Outcome, Scenario
 
 if TYPE_CHECKING:
     from bridge.analysis import Analysis
-
-STEPS = SWEEP_POINTS + 2
-"""How often `done` is called, at most."""
 
 
 def report(
@@ -36,4 +32,4 @@ def embedded(html: str) -> str:
     return f'<iframe srcdoc="{escape(html)}" width="100%" height="800" frameborder="0"></iframe>'
 
 
-__all__ = ["STEPS", "embedded", "report"]
+__all__ = ["embedded", "report"]

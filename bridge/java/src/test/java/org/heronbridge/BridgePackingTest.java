@@ -359,11 +359,12 @@ class BridgePackingTest {
 
   @Test
   void unavailableIsTriedAgain() throws Exception {
+    // Once: the second attempt is made however long the first one took.
     try (TestBridge bridge = TestBridge.start()
         .answering(Plans.sideBySide())
-        .refusing(Status.UNAVAILABLE.asRuntimeException(), Status.UNAVAILABLE.asRuntimeException())) {
+        .refusing(Status.UNAVAILABLE.asRuntimeException())) {
       assertEquals(Plans.sideBySide(), ordered(pack(bridge)));
-      assertEquals(3, bridge.packs.size());
+      assertEquals(2, bridge.packs.size());
     }
   }
 

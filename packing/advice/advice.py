@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -173,24 +174,37 @@ def _chosen(
 def _steps(
     sizing: Sizing, chosen: Trial, load_factors: Sequence[float], done: Callable[[str], None]
 ) -> tuple[LoadStep, ...]:
-    found = []
-    for factor in load_factors:
+    found: dict[float, LoadStep] = {}
+    higher: Mapping[str, int] = {}
+    for factor in sorted(load_factors, reverse=True):
         if factor == 1.0:
-            found.append(_step_of(chosen, 1.0))
+            found[factor] = _step_of(chosen, 1.0)
         elif not sizing.stop():
-            found.append(load_step(sizing, factor))
+            found[factor] = load_step(sizing, factor, higher)
+        if factor in found:
+            higher = found[factor].parallelism or higher
         done(f"{factor:g} times the rate")
-    return tuple(found)
+    return tuple(found[factor] for factor in load_factors if factor in found)
 
 
-def load_step(sizing: Sizing, factor: float) -> LoadStep:
-    """What `factor` times the rate would take."""
+def load_step(sizing: Sizing, factor: float, higher: Mapping[str, int] | None = None) -> LoadStep:
+    """What `factor` times the rate would take.
+
+    Where few tries find more instances than a `higher` load takes, or none, it is those.
+    """
     rate_per_s = factor * sizing.goal.rate_per_s
+    other = sizing.at(replace(sizing.goal, rate_per_s=rate_per_s), MOST_TRIED_FOR_STEP)
     try:
-        other = sizing.at(replace(sizing.goal, rate_per_s=rate_per_s), MOST_TRIED_FOR_STEP)
-        return _step_of(other.smallest(), factor)
+        trial = other.smallest()
     except PackingError as error:
-        return LoadStep(factor, rate_per_s, {}, impossible=str(error))
+        step, total = LoadStep(factor, rate_per_s, {}, impossible=str(error)), math.inf
+    else:
+        step, total = _step_of(trial, factor), sum(trial.parallelism.values())
+    if higher and sum(higher.values()) < total:
+        with contextlib.suppress(PackingError):
+            less = other.plans.best(higher)
+            return _step_of(less, factor) if less.holds else step
+    return step
 
 
 def _step_of(trial: Trial, factor: float) -> LoadStep:

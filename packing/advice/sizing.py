@@ -16,7 +16,7 @@ import numpy as np
 
 from packing.advice.no_help import no_parallelism_helps
 from packing.advice.offered import check_known, spout_rates
-from packing.advice.quick_plans import ANEW, FEW_INSTANCES, QUICKEST_FIRST, QuickPlans
+from packing.advice.quick_plans import ANEW, QUICKEST_FIRST, QuickPlans
 from packing.advice.rate_goal import RateGoal
 from packing.advice.thread_bounds import ROUNDING, Asked, likely_bounds, thread_bounds
 from packing.advice.trial import Trial
@@ -48,6 +48,8 @@ MOST_SPARE = 10.0
 """Of the headroom's capacity, for a latency: with that little to do hardly anything queues."""
 LEAST_LATENCY_GAIN = 1.02
 """The same as `LEAST_GAIN` for a latency, which otherwise creeps towards the clock's."""
+FEW_INSTANCES = 20
+"""Up to so many, fewer are looked for in any number of containers."""
 SPARE_WIDTH = 1.02
 """Relative width at which the search for the least spare capacity ends."""
 TRIMMING_ROUNDS = 4

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.heron_costs import shipped_costs
 from packing.advice import Advice, RateGoal, advise, infeasible, moved_share
+from packing.advice.advice import load_step
 from packing.advice.container_counts import fewest_containers
 from packing.advice.key_moves import task_ids
 from packing.advice.quick_plans import QUICKEST_FIRST
@@ -30,6 +31,7 @@ from packing.profile import Profile
 from packing.request import Request
 from packing.resources import GIB
 from packing.topology import Grouping, Stream, Topology
+from tests.benchmarks.advice import layered
 
 from .build import chain, topology
 
@@ -487,6 +489,16 @@ def test_cost_rises_with_load() -> None:
     assert cores == sorted(cores) and cores[0] < cores[-1]
     assert found.steps[1].parallelism == found.parallelism
     assert found.prediction is not None and found.steps[1].cores == found.prediction.cores
+
+
+def test_a_higher_load_takes_no_fewer_instances_where_few_plans_are_tried() -> None:
+    """Next to what latency is possible at all the tries end before all has been taken back."""
+    sizing = Sizing(layered(3), RateGoal(10_000.0, latency_p99_limit_s=0.07))
+    higher = load_step(sizing, 2.0)
+    alone, beside = load_step(sizing, 1.5), load_step(sizing, 1.5, higher.parallelism)
+    assert sum(alone.parallelism.values()) > sum(higher.parallelism.values()), "or it shows nothing"
+    assert sum(beside.parallelism.values()) <= sum(higher.parallelism.values())
+    assert beside.cores <= alone.cores and not beside.impossible
 
 
 def test_keys_that_move_are_told() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -200,11 +199,13 @@ def load_step(sizing: Sizing, factor: float, higher: Mapping[str, int] | None = 
         step, total = LoadStep(factor, rate_per_s, {}, impossible=str(error)), math.inf
     else:
         step, total = _step_of(trial, factor), sum(trial.parallelism.values())
-    if higher and sum(higher.values()) < total:
-        with contextlib.suppress(PackingError):
-            less = other.plans.best(higher)
-            return _step_of(less, factor) if less.holds else step
-    return step
+    if not higher or sum(higher.values()) >= total:
+        return step
+    try:
+        less = other.plans.best(higher)
+    except PackingError:
+        return step
+    return _step_of(less, factor) if less.holds else step
 
 
 def _step_of(trial: Trial, factor: float) -> LoadStep:

@@ -7,7 +7,6 @@ where one instance gets a part that no other can take off it, no number is enoug
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -160,10 +159,12 @@ def _fewest_each(parts: _Parts, busy: Floats) -> Floats:
 
 
 def _fewest_with_spare(parts: _Parts, load_factor: float, spare: float) -> int:
-    if spare > 1:
-        with contextlib.suppress(NoParallelismHelps):
-            return _fewest(parts, load_factor * spare)
-    return _fewest(parts, load_factor)
+    try:
+        return _fewest(parts, load_factor * spare)
+    except NoParallelismHelps:
+        if spare <= 1:
+            raise
+        return _fewest(parts, load_factor)
 
 
 def _fewest(parts: _Parts, load_factor: float) -> int:

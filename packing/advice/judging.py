@@ -456,8 +456,6 @@ def _refused(action: Action, why: str) -> Action:
 def _carries(trial: Trial, what: str) -> str:
     if not trial.candidate.usable:
         return f"{what} cannot run: {trial.candidate.failure}"
-    prediction = trial.candidate.prediction
-    assert prediction is not None
     factor = "any load" if math.isinf(trial.carried) else f"{trial.carried:.2f} times the load"
-    limit = f" ({prediction.bottleneck})" if prediction.bottleneck else ""
+    limit = f" ({trial.limits[0].name})" if trial.limits else ""
     return f"{what} is predicted to carry {factor}{limit}"

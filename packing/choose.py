@@ -21,7 +21,7 @@ from packing.plan import Plan
 from packing.planners import BUILT_IN, Planner, Proposer
 from packing.planners.repacked import Repacked
 from packing.profile import Basis
-from packing.ranking import GAIN_WORTH_A_RESTART, Ranking
+from packing.ranking import Ranking
 from packing.request import Request
 from packing.resources import describe_bytes
 from packing.search.budget import DEFAULT_BUDGET, Budget
@@ -29,7 +29,6 @@ from packing.validation import Rule, violations
 
 __all__ = [
     "CURRENT",
-    "GAIN_WORTH_A_RESTART",
     "HERON",
     "Candidate",
     "Decision",

@@ -12,14 +12,13 @@ from dataclasses import replace
 from functools import cached_property
 
 from packing.candidate import Candidate
+from packing.disruption import GAIN_WORTH_A_RESTART
 from packing.model.uncertainty import DRAWS, SEED, Intervals, Truth
 from packing.objective import Enough, Score, pressure, reference, score
 from packing.profile import draw_factors
 from packing.request import Request
 from packing.validation import STATED_PREFERENCES
 
-GAIN_WORTH_A_RESTART = 1.05
-"""A plan that restarts survivors must sustain this much more than one that does not."""
 FRONT = 2
 """So many of the best plans are ranked by draws of their own, unless the others are far behind."""
 FAR = 0.05
@@ -62,15 +61,14 @@ class Ranking:
 
         The first ones come back with intervals, where the load is known.
         """
-        undisturbed = [c.sustained for c in candidates if not c.restarts]
+        undisturbed = [self._useful(c) for c in candidates if not c.restarts]
 
         def needlessly_disturbs(candidate: Candidate) -> bool:
             """Restarts survivors without carrying enough more than the best that restarts none."""
             if not undisturbed or not candidate.restarts:
                 return False
-            return candidate.sustained < max(undisturbed) * GAIN_WORTH_A_RESTART or not any(
-                undisturbed
-            )
+            most = max(undisturbed)
+            return not most or self._useful(candidate) < most * GAIN_WORTH_A_RESTART
 
         current = [replace(c, intervals=self._drawn.get(id(c.plan))) for c in candidates]
         while True:
@@ -84,6 +82,13 @@ class Ranking:
             if not undrawn:
                 return current
             current[undrawn[0]] = self.with_intervals(current[undrawn[0]])
+
+    def _useful(self, candidate: Candidate) -> float:
+        """What a plan sustains, up to what is asked for: more of it is worth no restart.
+
+        As predicted: a restart is certain, and how far predictions are off is not.
+        """
+        return min(candidate.sustained, self._enough.load_factor)
 
     def with_intervals(self, candidate: Candidate) -> Candidate:
         """The candidate with how far off its prediction may be; as it is without a known load."""

@@ -379,6 +379,25 @@ def test_a_restart_is_worth_five_per_cent_more_load(cores: float, better: str) -
     assert all(f"carries {keeping.sustained:.2f} times the offered load" in r for r in told)
 
 
+def test_more_than_enough_load_is_not_worth_a_restart() -> None:
+    of = chain(2, 2)
+    before = plan(of, {1: ["spout", "spout"], 2: ["b1", "b1"]})
+    busy = Profile(rate_per_s={"spout": 100.0}, service_s={"spout": 0.0, "b1": 0.004})
+    request = Request(of, Constraints(), current=before, deltas={"b1": 1}, profile=busy)
+    # 0.8 cores of work: of the load 1.25 times in one container of a core, 1.875 times in two.
+    keeps = plan(chain(2, 3), {1: ["spout", "spout"], 2: ["b1", "b1", "b1"]})
+    moves = plan(chain(2, 3), {1: ["spout", "b1"], 2: ["spout", "b1", "b1"]})
+    sizes = {"container_cpu_cores": np.ones(2), "cpu_cores": np.full(5, 0.05)}
+    plans = {name: replace(p, **sizes) for name, p in (("keeps", keeps), ("moves", moves))}
+    asked = {name: (lambda _, made=made: made) for name, made in plans.items()}
+    decision = choose(request, asked, enough=Enough(headroom=0.2, probability=0.9))
+    carried = {c.planner: c.sustained for c in decision.candidates}
+    assert carried["moves"] > 1.4 * carried["keeps"] > 1.4 * 1.2
+    assert decision.chosen.planner == "keeps"
+    more = choose(request, asked, enough=Enough(headroom=0.5, probability=0.9))
+    assert more.chosen.planner == "moves"
+
+
 def test_equals_keep_the_order_of_asking() -> None:
     assert prefers("traffic", {"first": ACROSS, "second": ACROSS}, LOADED) == "first"
 

@@ -68,10 +68,12 @@ def test_an_overloaded_bolt_is_scaled_and_the_health_manager_lives(
         _await(cluster, lambda: "the policy looks every" in _log(cluster))
         process = _health_manager(cluster)
 
-        _await(cluster, lambda: ": done" in _log(cluster) or "nothing is done" in _log(cluster))
+        _await(cluster, lambda: ": done" in _log(cluster))
         advised = [exchange for exchange in recorded if exchange.method == "Advise"]
-        request = pb.AdviseRequest.FromString(advised[0].request)
-        assert [(s.kind, s.component) for s in request.symptoms] == [(pb.BACK_PRESSURE, "sink")]
+        request = pb.AdviseRequest.FromString(advised[-1].request)
+        # A load that has risen is noticed before buffers are full.
+        symptoms = [(s.kind, s.component) for s in request.symptoms]
+        assert symptoms in ([(pb.BACK_PRESSURE, "sink")], []), _log(cluster)[-4000:]
         loads = {load.component: load for load in request.components}
         assert 0.018 <= loads["sink"].service_s <= 0.03
         # Buffers take up to 100 MB more than the bolt executes while they fill.

@@ -24,8 +24,7 @@ from packing.simulation import Mechanics
 from tests.benchmarks.model_against_simulation import costs_of
 
 from .cases import day, declared, random_world, word_count
-from .ours import Judged, Overheads
-from .rules import Ds2, Plain
+from .ours import Judged, Overheads, beside_others
 from .watch import SETTLED, Rule, Run, watch
 from .world import INTERVAL_S, PAUSE_S, SimulatedWorld
 
@@ -43,14 +42,7 @@ def rules(world: SimulatedWorld, seed: int) -> dict[str, Rule]:
     costs, overheads = costs_of(world.mechanics), overheads_of(world.mechanics)
     timing = Timing(update_pause_s=PAUSE_S)
     judged = Judged(world.topology, known, costs, timing, overheads)
-    return {
-        "Heron's rule": Plain(world.topology),
-        "DS2": Ds2(world.topology, known),
-        "judged": judged,
-        "judged, source unknown": replace(
-            judged, profile=replace(known, rate_per_s={}), source_told=False
-        ),
-    }
+    return beside_others(judged)
 
 
 def overheads_of(mechanics: Mechanics) -> Overheads:

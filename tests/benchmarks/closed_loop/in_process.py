@@ -26,8 +26,7 @@ from packing.topology import Component, Grouping, Kind, Stream, Topology
 from . import cases
 from .__main__ import Compared, print_table
 from .observation import Metrics, Observation
-from .ours import Judged
-from .rules import Ds2, Plain
+from .ours import Judged, beside_others
 from .watch import Rule, watch
 from .world import INTERVAL_S, PAUSE_S
 
@@ -217,14 +216,7 @@ def rules(world: InProcessWorld) -> dict[str, Rule]:
         world.topology, known, NO_COSTS, Timing(update_pause_s=PAUSE_S),
         scale_down_after_s=SCALE_DOWN_AFTER_S,
     )  # fmt: skip
-    return {
-        "Heron's rule": Plain(world.topology),
-        "DS2": Ds2(world.topology, known),
-        "judged": judged,
-        "judged, source unknown": replace(
-            judged, profile=replace(known, rate_per_s={}), source_told=False
-        ),
-    }
+    return beside_others(judged)
 
 
 def compare(make: Callable[[], InProcessWorld], intervals: int, settled: int) -> Compared:

@@ -18,7 +18,8 @@ from packing.request import Request
 from packing.topology import Kind, Topology
 
 from .observation import HEALTHY_BACK_PRESSURE, Observation
-from .rules import MIN_BUSY
+from .rules import MIN_BUSY, Ds2, Plain
+from .watch import Rule
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,20 @@ class Judged:
 
     def _bolts(self) -> list[str]:
         return [c.name for c in self.topology.components if c.kind is Kind.BOLT]
+
+
+def beside_others(judged: Judged) -> dict[str, Rule]:
+    """All rules that are compared, each with what `judged` knows; in the last the source is
+    unknown and nothing is declared of it."""
+    topology, known = judged.topology, judged.profile
+    return {
+        "Heron's rule": Plain(topology),
+        "DS2": Ds2(topology, known),
+        "judged": judged,
+        "judged, source unknown": replace(
+            judged, profile=replace(known, rate_per_s={}), source_told=False
+        ),
+    }
 
 
 def _shrinks(action: Action, running: Plan) -> bool:

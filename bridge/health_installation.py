@@ -30,6 +30,7 @@ MODE_KEY = "heron.topology.healthmgr.mode"
 METRICS_KEY = "heron.healthmgr.metricsource.type"
 METRICS_URL_KEY = "heron.healthmgr.metricsource.url"
 METRICS_CACHE_KEY = "heron.topology.metricscachemgr.mode"
+METRICS_URL = "http://localhost:8888"
 METRICS_CACHE = "org.apache.heron.healthmgr.sensors.MetricsCacheMetricsProvider"
 NO_FILE = "# There was no such file before `heron-bridge enable`.\n"
 """The backup then."""
@@ -129,7 +130,7 @@ def _enabled(path: Path, original: str) -> str:
     changes = {} if values.get(MODE_KEY) == "cluster" else {MODE_KEY: "cluster"}
     if values.get(METRICS_KEY) is None:
         changes[METRICS_KEY] = METRICS_CACHE
-        changes[METRICS_URL_KEY] = "http://localhost:8888"
+        changes[METRICS_URL_KEY] = METRICS_URL
     metrics = changes.get(METRICS_KEY, values.get(METRICS_KEY))
     if metrics == METRICS_CACHE and values.get(METRICS_CACHE_KEY) != "cluster":
         changes[METRICS_CACHE_KEY] = "cluster"
@@ -170,7 +171,7 @@ def _by_hand(core: CorePackage, path: Path, jar: str) -> str:
         f"the image of the containers, and these lines into {path}:\n"
         f"{MODE_KEY}: cluster\n"
         f"{METRICS_KEY}: {METRICS_CACHE}\n"
-        f"{METRICS_URL_KEY}: http://localhost:8888\n"
+        f"{METRICS_URL_KEY}: {METRICS_URL}\n"
         f"{METRICS_CACHE_KEY}: cluster\n"
         f"heron.classpath.healthmgr: ./heron-core/lib/healthmgr/*:/path/to/{jar}\n"
         f"{POLICIES_KEY}:\n"

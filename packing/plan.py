@@ -170,6 +170,16 @@ class Plan:
             sizes[position] = (grant.cpu_cores, grant.ram_bytes, grant.disk_bytes)
         return sizes
 
+    def granted_by(self, homogeneous: bool) -> Floats:
+        """`granted`, or where a scheduler makes all containers alike as much as the largest get."""
+        return np.full_like(self.granted, self.granted.max(axis=0)) if homogeneous else self.granted
+
+    @cached_property
+    def component_of_task(self) -> dict[int, str]:
+        """Task id -> name of its component."""
+        of_tasks = zip(self.task_id.tolist(), self.component.tolist(), strict=True)
+        return {task: self.components[component] for task, component in of_tasks}
+
     @cached_property
     def used(self) -> tuple[Floats, Ints, Ints]:
         """Sum of the instances' cores, RAM and disk per container, without padding; shape (C,)."""

@@ -13,9 +13,8 @@ from functools import cached_property
 
 from packing.candidate import Candidate
 from packing.disruption import GAIN_WORTH_A_RESTART
-from packing.model.uncertainty import DRAWS, SEED, Intervals, Truth
+from packing.model.uncertainty import Intervals, Truth
 from packing.objective import Enough, Score, pressure, reference, score
-from packing.profile import draw_factors
 from packing.request import Request
 from packing.validation import STATED_PREFERENCES
 
@@ -123,9 +122,7 @@ class Ranking:
 
     @cached_property
     def _truth(self) -> Truth:
-        request = self._request
-        factors = draw_factors(request.profile, request.target, DRAWS, SEED)
-        return Truth(request.prepared, factors, request.costs, request.runtime)
+        return self._request.truth()
 
     def _known_share(self) -> float:
         """Assured over predicted load, of the plan that all are compared with."""

@@ -11,8 +11,9 @@ from packing.constraints import MAX_INT, Constraints
 from packing.container_size import check_instances_fit
 from packing.errors import InvalidRequest
 from packing.model import NO_COSTS, HeronCosts, Runtime, Structure, structure
+from packing.model.uncertainty import DRAWS, SEED, Truth
 from packing.plan import Plan
-from packing.profile import UNKNOWN, Profile
+from packing.profile import UNKNOWN, Profile, draw_factors
 from packing.resources import MAX_SUM_BYTES, describe_bytes
 from packing.scheduler import UNKNOWN_SCHEDULER, SchedulerRules
 from packing.topology import MAX_INSTANCES, Topology, check_instance_count
@@ -106,6 +107,11 @@ class Request:
     def prepared(self) -> Structure:
         """The target with its load, for predicting plans of it."""
         return structure(self.target, self.profile)
+
+    def truth(self) -> Truth:
+        """What may be true of the topology and its load, drawn anew at every call."""
+        factors = draw_factors(self.profile, self.target, DRAWS, SEED)
+        return Truth(self.prepared, factors, self.costs, self.runtime)
 
     def with_containers(self, count: int | None) -> Request:
         """The same for another number of containers, without preparing the load again.

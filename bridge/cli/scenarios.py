@@ -92,7 +92,7 @@ def scenarios(  # noqa: PLR0917 - an option each
     """
     found = [Scenario(rate_factor=_factor("--rate", text)) for text in rates]
     found += [Scenario(parallelism=parallelism(text)) for text in parallelisms]
-    found += [Scenario(container_count=_count(count)) for count in counts]
+    found += [Scenario(container_count=container_count(count)) for count in counts]
     found += [Scenario(container_cpu_factor=_factor("--cores", text)) for text in cores]
     found += [Scenario(container_ram_factor=_factor("--ram", text)) for text in ram]
     found += [Scenario(service_time_factor=_slower(text)) for text in faster]
@@ -152,7 +152,8 @@ def _factor(option: str, text: str) -> float:
     return value
 
 
-def _count(count: int) -> int:
+def container_count(count: int) -> int:
+    """What `--containers N` states. Raises InvalidRequest."""
     if count < 1:
         raise InvalidRequest(f"--containers {count}: it must be 1 or more")
     return count

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.scenarios import parallelism
+from bridge.cli.scenarios import container_count, parallelism
 from bridge.comparison import Update
 from packing.errors import InvalidRequest
 
@@ -26,9 +26,8 @@ def update_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **given: Any,
     ) -> Any:
         update = None
-        if containers is not None and containers < 1:
-            raise InvalidRequest(f"--containers {containers}: it must be 1 or more")
-        if running is not None or parallelisms or containers is not None:
+        count = None if containers is None else container_count(containers)
+        if running is not None or parallelisms or count is not None:
             wanted: dict[str, int] = {}
             for text in parallelisms:
                 stated = parallelism(text)
@@ -38,7 +37,7 @@ def update_options(command: Callable[..., Any]) -> Callable[..., Any]:
                         f"--parallelism is given twice for {twice[0]!r}; an update has one"
                     )
                 wanted |= stated
-            update = Update(wanted, containers, running)
+            update = Update(wanted, count, running)
         return command(*args, update=update, **given)
 
     for option in (

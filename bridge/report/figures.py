@@ -56,9 +56,7 @@ def plan_figures(request: Request, plan: Plan, prediction: Prediction) -> PlanFi
     """Figures of `plan` for the request's topology at the parallelism that the plan has."""
     prepared = request.prepared
     placed = place(prepared, plan)
-    cores = plan.granted[:, 0]
-    if request.scheduler.homogeneous:
-        cores = np.full_like(cores, cores.max())
+    cores = plan.granted_by(request.scheduler.homogeneous)[:, 0]
     rate = prepared.rates.stream_per_s
     local = placed.local_per_s
     remote = np.divide(rate - local, rate, out=np.zeros_like(rate), where=rate > 0)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from packing.advice.rate_goal import RateGoal
 from packing.advice.trial import Trial
 from packing.candidate import examined, failed
@@ -71,9 +69,7 @@ class Attempt:
         plan, request = self.answer, self.request
         if not isinstance(plan, Plan) or not self.usable:
             return None
-        cores = plan.granted[:, 0]
-        if request.scheduler.homogeneous:
-            cores = np.full_like(cores, cores.max())
+        cores = plan.granted_by(request.scheduler.homogeneous)[:, 0]
         needs = Needs(place(request.prepared, plan), request.costs, request.runtime)
         servers = Servers(needs, quotas(needs.placed, request.runtime, cores))
         full, when_full = first_full(needs, servers, needs.at(), CLOSE_ENOUGH)

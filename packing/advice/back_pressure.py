@@ -12,7 +12,6 @@ from packing.advice.thread_bounds import ROUNDING
 from packing.advice.trial import Trial
 from packing.choose import judge
 from packing.model.demand import place, work
-from packing.plan import Plan
 from packing.profile import Origin, Source
 from packing.request import Request
 
@@ -30,7 +29,7 @@ def explained(request: Request, goal: RateGoal, observation: Observation) -> Req
     """
     current = request.current
     assert current is not None
-    measured = {current.components[c] for c in _measured_components(current, observation)}
+    measured = {current.component_of_task[task] for task in observation.instance_service_s}
     measured |= set(observation.service_s)
     service_s, origin = dict(request.profile.service_s), dict(request.profile.origin)
     sizing = Sizing(request, goal)
@@ -43,8 +42,7 @@ def explained(request: Request, goal: RateGoal, observation: Observation) -> Req
     for symptom in observation.symptoms:
         name, share = symptom.component, symptom.back_pressure_share
         if not name and symptom.task_ids:
-            at = int((current.task_id == symptom.task_ids[0]).argmax())
-            name = current.components[int(current.component[at])]
+            name = current.component_of_task[symptom.task_ids[0]]
         if symptom.kind is not SymptomKind.BACK_PRESSURE or not name or name in measured:
             continue
         v = request.topology.position[name]
@@ -57,12 +55,3 @@ def explained(request: Request, goal: RateGoal, observation: Observation) -> Req
                 Source.MEASURED, INFERRED_SD, "from the back-pressure that it caused"
             )
     return replace(request, profile=replace(request.profile, service_s=service_s, origin=origin))
-
-
-def _measured_components(plan: Plan, observation: Observation) -> set[int]:
-    tasks = set(observation.instance_service_s)
-    return {
-        c
-        for c, task in zip(plan.component.tolist(), plan.task_id.tolist(), strict=True)
-        if task in tasks
-    }

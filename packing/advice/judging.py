@@ -229,7 +229,7 @@ class Judge:
     def _restart(self, task: int) -> Action:
         at = int((self.current.task_id == task).argmax())
         container = int(self.current.container_ids[self.current.container[at]])
-        name = self.current.components[int(self.current.component[at])]
+        name = self.current.component_of_task[task]
         helps = self._helped(ActionKind.RESTART_INSTANCE, RESTART_HELPS)
         return self._remedy(
             ActionKind.RESTART_INSTANCE,
@@ -242,7 +242,7 @@ class Judge:
 
     def _move(self, task: int) -> Action:
         at = int((self.current.task_id == task).argmax())
-        name = self.current.components[int(self.current.component[at])]
+        name = self.current.component_of_task[task]
         here = int(self.current.container[at])
         best: Trial | None = None
         for to in range(self.current.container_count):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from packing.advice.thread_bounds import NoParallelismHelps
 from packing.advice.trial import Trial
+from packing.resources import counted
 
 
 def no_parallelism_helps(trial: Trial) -> NoParallelismHelps:
@@ -13,7 +14,7 @@ def no_parallelism_helps(trial: Trial) -> NoParallelismHelps:
         limit = trial.limits[0].name if trial.limits else "nothing that is known"
         fixed = ""
         if goal.container_count is not None:
-            fixed = f" with {_counted(goal.container_count, 'container')}"
+            fixed = f" with {counted(goal.container_count, 'container')}"
         return NoParallelismHelps(
             f"no parallelism helps{fixed}: {limit} limits the load to "
             f"{trial.carried * goal.rate_per_s:,.0f} tuples/s, or "
@@ -41,7 +42,3 @@ def no_parallelism_helps(trial: Trial) -> NoParallelismHelps:
         "lower probability",
         1.0,
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -114,7 +114,7 @@ class Observation:
     def slowness(self, plan: Plan) -> dict[int, float]:
         """Slow tasks -> their time per tuple over the median of their siblings'."""
         found = {}
-        component = dict(zip(plan.task_id.tolist(), plan.component.tolist(), strict=True))
+        component = plan.component_of_task
         for task, service_s in self.instance_service_s.items():
             siblings = [
                 s
@@ -135,8 +135,7 @@ def observed_profile(
     Rates of bolts tell how many tuples reach them per tuple of the spouts; where that differs from
     what the profile says, the selectivities of the streams into them are scaled. Times per tuple of
     single instances count where none is stated for their component: as the median of those that
-    are not slow. Rates of all
-    readers of a FIELDS stream are its shares, unless its keys are known.
+    are not slow. Rates of all readers of a FIELDS stream are its shares, unless its keys are known.
     """
     origin = dict(profile.origin)
     measured = Origin(Source.MEASURED, RELATIVE_SD[Source.MEASURED], "observed while it ran")
@@ -164,13 +163,11 @@ def observed_profile(
 
 
 def _of_instances(plan: Plan, observation: Observation) -> dict[str, float]:
-    names = dict(zip(plan.task_id.tolist(), plan.component.tolist(), strict=True))
     found: dict[str, list[float]] = {}
     slow = observation.slowness(plan)
     for task, service_s in observation.instance_service_s.items():
-        if task in slow:
-            continue
-        found.setdefault(plan.components[names[task]], []).append(service_s)
+        if task not in slow:
+            found.setdefault(plan.component_of_task[task], []).append(service_s)
     return {name: median(values) for name, values in found.items()}
 
 

@@ -13,7 +13,7 @@ from packing.advice.container_counts import container_counts
 from packing.advice.offered import offering
 from packing.advice.rate_goal import RateGoal
 from packing.advice.thread_bounds import ROUNDING
-from packing.advice.trial import Trial, truth
+from packing.advice.trial import Trial
 from packing.arrays import Floats
 from packing.model.uncertainty import Truth
 from packing.planners import Planner
@@ -81,13 +81,13 @@ class QuickPlans:
             if count is not None and count <= chosen:
                 continue
             attempt = self._attempted(parallelism, count, planners)
-            better = found is None or attempt.merit > found.merit
-            if found is None or better:
-                found = attempt
+            if found is None or attempt.merit > found.merit:
+                found, needless = attempt, 0
+            else:
+                needless += 1
             if count is None and planners is not CALMEST_FIRST and not attempt.carries:
                 # What is too weak in the number that the planner chose is mostly weaker in fewer.
                 chosen = attempt.containers
-            needless = 0 if better else needless + 1
             if found.holds or attempt.instances_limit:
                 break
             if needless >= (LATE_PATIENCE if attempt.carries else PATIENCE):
@@ -183,7 +183,7 @@ class QuickPlans:
 
     @cached_property
     def _truth(self) -> Truth:
-        return truth(self.request_at(self.request.parallelism, None))
+        return self.request_at(self.request.parallelism, None).truth()
 
     def _truth_of(self, request: Request) -> Truth:
         return self._truth.at(request.prepared)

@@ -251,9 +251,7 @@ class Sizing:
         placed = place(request.prepared, plan)
         factor = self.goal.load_factor
         needs = Needs(placed, request.costs, request.runtime).at(factor)
-        cores = plan.granted[:, 0]
-        if request.scheduler.homogeneous:
-            cores = np.full_like(cores, cores.max())
+        cores = plan.granted_by(request.scheduler.homogeneous)[:, 0]
         quota = quotas(placed, request.runtime, cores)
         rates = request.prepared.rates.input_per_s + request.prepared.emit_per_s
         burdens = (
@@ -312,11 +310,6 @@ class Sizing:
         many = sum(parallelism.values()) > FEW_INSTANCES
         if same.holds or (many and same.carries and same.trial.let_through):
             return same.trial
-        return self._best_or_none(parallelism)
-
-    def _best_or_none(self, parallelism: Mapping[str, int]) -> Trial | None:
-        if not self.plans.threads_suffice(parallelism):
-            return None
         try:
             return self.plans.best(parallelism)
         except (Infeasible, InvalidRequest):

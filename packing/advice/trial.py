@@ -14,15 +14,8 @@ from packing.advice.thread_bounds import ROUNDING
 from packing.arrays import Floats
 from packing.candidate import Candidate
 from packing.model.saturation import Limit
-from packing.model.uncertainty import DRAWS, SEED, Intervals, Truth
-from packing.profile import draw_factors
+from packing.model.uncertainty import Intervals, Truth
 from packing.request import Request
-
-
-def truth(request: Request) -> Truth:
-    """What may be true of the topology and the load of a request."""
-    factors = draw_factors(request.profile, request.topology, DRAWS, SEED)
-    return Truth(request.prepared, factors, request.costs, request.runtime)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +76,7 @@ class Trial:
 
     @cached_property
     def _truth(self) -> Truth:
-        return truth(self.request) if self.known_truth is None else self.known_truth()
+        return self.request.truth() if self.known_truth is None else self.known_truth()
 
     @cached_property
     def probability(self) -> float:

@@ -109,11 +109,8 @@ def predict_placed(
     runtime: Runtime = DEFAULT_RUNTIME,
 ) -> Prediction:
     """`predict` for a topology that was prepared once for many plans of its parallelism."""
-    granted = plan.granted
+    granted = plan.granted_by(homogeneous)
     cores, ram_bytes = granted[:, 0], granted[:, 1]
-    if homogeneous:
-        cores = np.full_like(cores, cores.max())
-        ram_bytes = np.full_like(ram_bytes, ram_bytes.max())
     requested = np.zeros(0) if prepared.known_load else plan.used[0]
     return _predicted(place(prepared, plan), cores, ram_bytes, requested, costs, runtime)
 

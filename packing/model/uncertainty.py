@@ -377,9 +377,7 @@ class _Evaluated:
         s = truth.structure
         placed = place(s, plan)
         self.truth, self.placed, self.point = truth, placed, point
-        cores = plan.granted[:, 0]
-        if homogeneous:
-            cores = np.full_like(cores, cores.max())
+        cores = plan.granted_by(homogeneous)[:, 0]
         quota = cores if truth.runtime.enforced_quotas else np.full_like(cores, np.inf)
         leaving = placed.sending[list(s.source)].reshape(len(s.source), plan.container_count)
         arriving = arriving_shares(s.topology, plan, s.rates)

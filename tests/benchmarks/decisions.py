@@ -35,7 +35,7 @@ REPEATS = 5
 CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
     "packing.candidate.judge": ("judging", judge),
     "packing.choose.judge": ("judging", judge),
-    "packing.ranking.draw_factors": ("drawing", draw_factors),
+    "packing.request.draw_factors": ("drawing", draw_factors),
     "packing.model.uncertainty.Truth.__init__": ("drawing", Truth.__init__),
     "packing.model.uncertainty.Truth.spread": ("drawing", Truth.spread),
     "packing.choose.bounds_for": ("bounds", bounds_for),
